@@ -1,0 +1,176 @@
+#include "relay/author.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "envelope.pb-c.h"
+
+// Feeds open at once in one transaction: lanes times audiences, and a few addressees.
+enum { DRAFTS_MAX = 16 };
+
+struct draft {
+    bool used, open;
+    uint32_t feed_id;
+    struct feed_key feed;
+    struct feed_state state;
+    struct batch_draft batch;
+};
+
+struct author {
+    struct author_config config;
+    struct draft drafts[DRAFTS_MAX];
+    uint64_t time_ms;
+    struct hash codebook;
+    struct grown grown; // of batches signed before author_finish
+};
+
+enum error_code author_create(const struct author_config *config, struct author **ret, struct error *error)
+{
+    struct author *author = calloc(1, sizeof *author);
+    if (!author)
+        return error_set(error, ERR_MEMORY, "author");
+    author->config = *config;
+    *ret = author;
+    return OK;
+}
+
+void author_destroy(struct author *author)
+{
+    if (!author)
+        return;
+    author_abort(author);
+    free(author);
+}
+
+void author_context(struct author *author, uint64_t time_ms, const struct hash *codebook)
+{
+    author->time_ms = time_ms;
+    author->codebook = codebook ? *codebook : (struct hash){0};
+}
+
+static void fail(struct txn *txn, const struct error *error) { txn_fail(txn, error->code, error->detail); }
+
+// Signs the open batch, journals it and puts it into its streams.
+static void sign(struct author *author, struct txn *txn, struct draft *draft)
+{
+    struct buffer header_wire = {0};
+    struct header header;
+    uint8_t signature[SIGNATURE_SIZE];
+    struct error error = {0};
+    draft->open = false;
+    if (batch_draft_sign(&draft->batch, &draft->state, author->config.self, author->config.sign_key, author->time_ms, hash_is_zero(&author->codebook) ? NULL : &author->codebook, NULL, 0, &header_wire, &header, signature, &error) != OK) {
+        fail(txn, &error);
+    } else {
+        struct batch_row row = {
+            .feed = draft->feed_id, .first = header.first, .count = header.count, .received_ms = author->time_ms, .verdict = VERDICT_APPLIED,
+            .header = buffer_bytes(&header_wire), .signature = bytes_of(signature, sizeof signature), .body = buffer_bytes(&draft->batch.body),
+        };
+        uint64_t position = journal_append(txn, &row);
+        struct feed_claim claim = {.first = header.first, .count = header.count, .header = header.hash, .prev = header.prev};
+        feed_extend(&draft->state, &claim, true, true);
+        feed_write(txn, draft->feed_id, &draft->state);
+        struct place place = {.self = author->config.self, .parent = author->config.parent};
+        route_batch(txn, &place, &header, author->config.self, position, true, &author->grown);
+    }
+    buffer_finish(&header_wire);
+    batch_draft_finish(&draft->batch);
+}
+
+static struct draft *find(struct author *author, struct txn *txn, const struct feed_key *feed)
+{
+    struct draft *empty = NULL;
+    for (size_t i = 0; i < DRAFTS_MAX; i++) {
+        struct draft *draft = &author->drafts[i];
+        if (!draft->used) {
+            empty = empty ? empty : draft;
+        } else if (draft->feed.lane == feed->lane && draft->feed.audience == feed->audience && station_equal(&draft->feed.addressee, &feed->addressee)) {
+            return draft;
+        }
+    }
+    if (!empty) { // many addressees: sign one and use its place
+        empty = &author->drafts[DRAFTS_MAX - 1];
+        if (empty->open)
+            sign(author, txn, empty);
+    }
+    *empty = (struct draft){.used = true, .feed = *feed};
+    if (!feed_find(txn, feed, &empty->feed_id, &empty->state)) {
+        empty->feed_id = feed_add(txn, feed);
+        feed_state_init(&empty->state);
+    }
+    return empty;
+}
+
+static struct feed_key own_feed(const struct author *author, unsigned lane, unsigned audience, const struct station_id *addressee)
+{
+    struct feed_key feed = {
+        .station = author->config.self->station, .ordinal = author->config.ordinal, .nonce = author->config.nonce, .lane = (uint8_t)lane, .audience = (uint8_t)audience,
+    };
+    assert((audience == SANJI__AUDIENCE__STATION) == (addressee != NULL));
+    if (addressee)
+        feed.addressee = *addressee;
+    return feed;
+}
+
+uint64_t author_add(struct author *author, struct txn *txn, unsigned lane, unsigned audience, const struct station_id *addressee, uint32_t reach, uint32_t kind, uint64_t time_ms, struct bytes content, const struct key_id *key)
+{
+    assert(lane >= 1 && lane <= LANES);
+    if (txn_error(txn) != OK)
+        return 0;
+    struct feed_key feed = own_feed(author, lane, audience, addressee);
+    struct draft *draft = find(author, txn, &feed);
+    if (draft->open && (draft->batch.reach != reach || draft->batch.count == BATCH_ENTRIES_MAX || !batch_draft_fits(&draft->batch, content.size)))
+        sign(author, txn, draft);
+    struct error error = {0};
+    if (!draft->open) {
+        if (batch_draft_init(&draft->batch, &draft->feed, reach, &error) != OK) {
+            fail(txn, &error);
+            return 0;
+        }
+        draft->open = true;
+    }
+    if (batch_draft_add(&draft->batch, kind, time_ms, content, key, &error) != OK) {
+        fail(txn, &error);
+        return 0;
+    }
+    return draft->state.next + draft->batch.count - 1;
+}
+
+uint64_t author_next(struct author *author, struct txn *txn, unsigned lane, unsigned audience)
+{
+    struct feed_key feed = own_feed(author, lane, audience, NULL);
+    struct draft *draft = find(author, txn, &feed);
+    return draft->state.next + (draft->open ? draft->batch.count : 0);
+}
+
+static void merge(struct grown *to, const struct grown *from)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        if (from->up[i])
+            to->up[i] = from->up[i];
+        if (from->down_all[i])
+            to->down_all[i] = from->down_all[i];
+    }
+    for (uint32_t i = 0; i < from->one_count && to->one_count < GROWN_ONE_MAX; i++)
+        to->one[to->one_count++] = from->one[i];
+}
+
+void author_finish(struct author *author, struct txn *txn, struct grown *grown)
+{
+    for (size_t i = 0; i < DRAFTS_MAX; i++) {
+        if (author->drafts[i].open)
+            sign(author, txn, &author->drafts[i]);
+        author->drafts[i].used = false;
+    }
+    merge(grown, &author->grown);
+    author->grown = (struct grown){0};
+}
+
+void author_abort(struct author *author)
+{
+    for (size_t i = 0; i < DRAFTS_MAX; i++) {
+        if (author->drafts[i].open)
+            batch_draft_finish(&author->drafts[i].batch);
+        author->drafts[i] = (struct draft){0};
+    }
+    author->grown = (struct grown){0};
+}

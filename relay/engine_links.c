@@ -1,0 +1,400 @@
+#include "relay/engine_links.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "envelope.pb-c.h"
+#include "link.pb-c.h"
+
+enum {
+    LOAD_BYTES_MAX = 512 * 1024,     // ahead of sending, for one channel: two of the largest bodies
+    LOAD_LOOKED_MAX = 4096,          // rows looked at in one go while those that the peer holds are left out: some ms
+    KNOWN_MAX = 1 << 20,             // heads of one peer during repair: 60 MB at most, and only then
+};
+
+// ---- slots
+
+bool links_init(struct links *links, uint32_t max)
+{
+    links->max = max;
+    links->count = 1; // link 0 is the parent's, used or not
+    links->by_key_size = 16;
+    while (links->by_key_size < 2 * max)
+        links->by_key_size *= 2;
+    links->slots = calloc(max, sizeof *links->slots);
+    links->by_key = calloc(links->by_key_size, sizeof *links->by_key);
+    return links->slots && links->by_key;
+}
+
+static void outgoing_clear(struct outgoing *outgoing)
+{
+    for (uint32_t i = 0; i < outgoing->count; i++) {
+        struct outgoing_row *row = &outgoing->rows[(outgoing->first + i) % CORE_ROWS_MAX];
+        buffer_finish(&row->header);
+        buffer_finish(&row->content);
+    }
+    outgoing->first = outgoing->count = 0;
+}
+
+static void outgoing_drop(struct slot *slot, unsigned channel)
+{
+    if (!slot->outgoing[channel])
+        return;
+    outgoing_clear(slot->outgoing[channel]);
+    free(slot->outgoing[channel]);
+    slot->outgoing[channel] = NULL;
+}
+
+void links_finish(struct links *links)
+{
+    for (uint32_t i = 0; links->slots && i < links->count; i++)
+        for (unsigned channel = 0; channel < CORE_CHANNELS; channel++) {
+            outgoing_drop(&links->slots[i], channel);
+            links_discard(&links->slots[i], channel);
+            links_known_clear(&links->slots[i], channel);
+        }
+    free(links->slots);
+    free(links->by_key);
+    *links = (struct links){0};
+}
+
+static uint32_t *key_place(const struct links *links, const struct public_key *key)
+{
+    uint64_t hash;
+    memcpy(&hash, key->bytes, sizeof hash); // keys are uniformly random
+    for (uint32_t i = (uint32_t)hash & (links->by_key_size - 1);; i = (i + 1) & (links->by_key_size - 1)) {
+        uint32_t *place = &links->by_key[i];
+        if (*place == 0 || memcmp(links->slots[*place - 1].key.bytes, key->bytes, PUBLIC_KEY_SIZE) == 0)
+            return place;
+    }
+}
+
+bool links_find(const struct links *links, const struct public_key *key, uint32_t *ret_link)
+{
+    uint32_t at = *key_place(links, key);
+    if (at)
+        *ret_link = at - 1;
+    return at != 0;
+}
+
+bool links_find_station(const struct links *links, const struct station_id *station, uint32_t *ret_link)
+{
+    for (uint32_t i = 0; i < links->count; i++)
+        if (links->slots[i].used && station_equal(&links->slots[i].station, station)) {
+            *ret_link = i;
+            return true;
+        }
+    return false;
+}
+
+void links_set_parent(struct links *links, const struct certificate *parent)
+{
+    links->slots[0] = (struct slot){.used = true, .parent = true, .station = parent->station, .key = parent->transport_key, .certificate = parent->hash};
+    *key_place(links, &parent->transport_key) = 1;
+}
+
+bool links_add_child(struct links *links, const struct peer *peer, uint32_t *ret_link)
+{
+    uint32_t link;
+    if (links->count == links->max || links_find(links, &peer->transport_key, &link))
+        return false;
+    link = links->count++;
+    links->slots[link] = (struct slot){.used = true, .station = peer->station, .key = peer->transport_key, .certificate = peer->certificate};
+    *key_place(links, &peer->transport_key) = link + 1;
+    *ret_link = link;
+    return true;
+}
+
+static struct stream our_stream(const struct slot *slot, unsigned channel)
+{
+    struct stream stream = {.stream = (uint8_t)core_channel_stream(channel), .lane = (uint8_t)core_channel_lane(channel)};
+    if (stream.stream == SANJI__STREAM__STREAM_DOWN_ONE)
+        stream.peer = slot->station;
+    return stream;
+}
+
+// Takes a part that was staged on disk into memory again.
+static struct core_staged take_staged(struct slot *slot, struct txn *txn, unsigned channel)
+{
+    struct staged staged;
+    struct assembly *assembly = NULL;
+    if (!staged_read(txn, &slot->station, core_channel_stream(channel), core_channel_lane(channel), &staged) || staged.part.size == 0 || staged.part.size >= staged.size)
+        return (struct core_staged){0};
+    slot->staged[channel] = true;
+    links_discard(slot, channel);
+    assembly = slot->assembly[channel] = calloc(1, sizeof *assembly);
+    if (!assembly)
+        return (struct core_staged){0};
+    assembly->position = staged.position;
+    assembly->size = staged.size;
+    assembly->name = staged.header;
+    buffer_append(&assembly->header, staged.head.data, staged.head.size);
+    buffer_append(&assembly->signature, staged.signature.data, staged.signature.size);
+    buffer_append(&assembly->body, staged.part.data, staged.part.size);
+    return (struct core_staged){.position = staged.position, .offset = (uint32_t)staged.part.size, .size = staged.size, .header = staged.header};
+}
+
+void links_marks(struct slot *slot, struct txn *txn, struct core_mark *marks, uint64_t *ends, struct core_staged *staged)
+{
+    for (unsigned channel = 0; channel < CORE_CHANNELS; channel++) {
+        struct mark mark = {0};
+        mark_read(txn, &slot->station, true, core_channel_stream(channel), core_channel_lane(channel), &mark);
+        marks[channel] = (struct core_mark){mark.generation, mark.headers, mark.bodies};
+        staged[channel] = take_staged(slot, txn, channel);
+        bool ours = (core_channel_stream(channel) == SANJI__STREAM__STREAM_UP) == slot->parent;
+        struct stream stream = our_stream(slot, channel);
+        ends[channel] = ours ? stream_end(txn, &stream) : 0;
+    }
+}
+
+// ---- sending
+
+static int known_compare(const void *a, const void *b) { return memcmp(((const struct known_head *)a)->key, ((const struct known_head *)b)->key, FEED_KEY_SIZE); }
+
+static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, const struct batch_row *row, bool with_body)
+{
+    struct known *known = slot->known[channel];
+    struct known_head wanted;
+    struct feed_key feed;
+    struct feed_state state;
+    if (!known || !feed_read(txn, row->feed, &feed, &state))
+        return false;
+    if (!known->sorted) {
+        qsort(known->heads, known->count, sizeof *known->heads, known_compare);
+        known->sorted = true;
+    }
+    feed_key_encode(&feed, wanted.key);
+    const struct known_head *head = bsearch(&wanted, known->heads, known->count, sizeof *known->heads, known_compare);
+    uint64_t end = row->first + row->count;
+    return head && head->next >= end && (!with_body || head->bodies >= end);
+}
+
+// Fills `row` from the stream's row. False: the peer has it, or the store failed.
+static bool load_row(struct slot *slot, struct txn *txn, unsigned channel, const struct stream_row *from, bool skip, struct outgoing_row *row)
+{
+    *row = (struct outgoing_row){.position = from->position, .is_object = from->is_object, .bodiless = from->bodiless, .object = from->object};
+    if (from->is_object) {
+        enum object_kind kind;
+        struct bytes content;
+        if (!object_read(txn, &from->object, &kind, &content))
+            return false;
+        buffer_append(&row->content, content.data, content.size);
+        return true;
+    }
+    struct batch_row batch;
+    if (!journal_read(txn, from->batch, &batch))
+        return false;
+    row->bodiless = from->bodiless || batch.body.size == 0;
+    if (skip && peer_holds(slot, channel, txn, &batch, !row->bodiless))
+        return false;
+    buffer_append(&row->header, batch.header.data, batch.header.size);
+    memcpy(row->signature, batch.signature.data, SIGNATURE_SIZE);
+    if (!row->bodiless)
+        buffer_append(&row->content, batch.body.data, batch.body.size);
+    return true;
+}
+
+uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64_t after, uint32_t max, bool skip, struct core_row *rows, uint64_t *ret_scanned, bool *ret_more)
+{
+    struct stream stream = our_stream(slot, channel);
+    if (!slot->outgoing[channel])
+        slot->outgoing[channel] = calloc(1, sizeof *slot->outgoing[channel]);
+    struct outgoing *outgoing = slot->outgoing[channel];
+    *ret_scanned = after;
+    *ret_more = true;
+    if (!outgoing)
+        return 0;
+    if (outgoing->count && outgoing->rows[(outgoing->first + outgoing->count - 1) % CORE_ROWS_MAX].position > after)
+        outgoing_clear(outgoing); // the channel starts again from further back
+    uint32_t count = 0;
+    size_t bytes = 0;
+    struct stream_row found[CORE_ROWS_MAX];
+    uint32_t looked = 0;
+    while (count < max && outgoing->count < CORE_ROWS_MAX && bytes < LOAD_BYTES_MAX && looked < LOAD_LOOKED_MAX) {
+        uint32_t got = stream_read(txn, &stream, *ret_scanned, found, CORE_ROWS_MAX);
+        if (got == 0) {
+            *ret_more = false;
+            break;
+        }
+        looked += got;
+        for (uint32_t i = 0; i < got && count < max && outgoing->count < CORE_ROWS_MAX && bytes < LOAD_BYTES_MAX; i++) {
+            struct outgoing_row *row = &outgoing->rows[(outgoing->first + outgoing->count) % CORE_ROWS_MAX];
+            *ret_scanned = found[i].position;
+            if (!load_row(slot, txn, channel, &found[i], skip, row) || row->header.failed || row->content.failed)
+                continue;
+            outgoing->count++;
+            rows[count++] = (struct core_row){.position = row->position, .size = (uint32_t)row->content.size, .overhead = row->is_object ? HASH_SIZE : (uint32_t)row->header.size + SIGNATURE_SIZE};
+            bytes += row->content.size + row->header.size;
+        }
+    }
+    return count;
+}
+
+static void outgoing_pop(struct outgoing *outgoing)
+{
+    struct outgoing_row *row = &outgoing->rows[outgoing->first];
+    buffer_finish(&row->header);
+    buffer_finish(&row->content);
+    outgoing->first = (outgoing->first + 1) % CORE_ROWS_MAX;
+    outgoing->count--;
+}
+
+struct outgoing_row *links_outgoing_find(struct slot *slot, unsigned channel, uint64_t position)
+{
+    struct outgoing *outgoing = slot->outgoing[channel];
+    while (outgoing && outgoing->count && outgoing->rows[outgoing->first].position < position)
+        outgoing_pop(outgoing);
+    if (!outgoing || !outgoing->count || outgoing->rows[outgoing->first].position != position)
+        return NULL;
+    return &outgoing->rows[outgoing->first];
+}
+
+void links_outgoing_sent(struct slot *slot, unsigned channel, uint64_t position)
+{
+    if (links_outgoing_find(slot, channel, position))
+        outgoing_pop(slot->outgoing[channel]);
+    if (slot->outgoing[channel] && slot->outgoing[channel]->count == 0)
+        outgoing_drop(slot, channel);
+}
+
+// ---- receiving
+
+void links_discard(struct slot *slot, unsigned channel)
+{
+    struct assembly *assembly = slot->assembly[channel];
+    if (!assembly)
+        return;
+    buffer_finish(&assembly->header);
+    buffer_finish(&assembly->signature);
+    buffer_finish(&assembly->body);
+    free(assembly);
+    slot->assembly[channel] = NULL;
+}
+
+bool links_assemble(struct slot *slot, unsigned channel, const struct core_piece *piece, bool is_object, struct bytes header, struct bytes signature, struct bytes body)
+{
+    if (piece->offset == 0) {
+        links_discard(slot, channel);
+        struct assembly *assembly = slot->assembly[channel] = calloc(1, sizeof *assembly);
+        if (!assembly)
+            return false;
+        *assembly = (struct assembly){.is_object = is_object, .generation = piece->generation, .after = piece->after, .position = piece->position, .size = piece->size, .name = piece->name};
+        buffer_append(&assembly->header, header.data, header.size);
+        buffer_append(&assembly->signature, signature.data, signature.size);
+    }
+    struct assembly *assembly = slot->assembly[channel];
+    if (!assembly || assembly->position != piece->position || assembly->body.size != piece->offset || assembly->size != piece->size || piece->size - piece->offset < body.size)
+        return false;
+    // A part that was staged goes on under the generation and place of this session.
+    assembly->generation = piece->generation;
+    assembly->after = piece->after;
+    buffer_append(&assembly->body, body.data, body.size);
+    return !assembly->header.failed && !assembly->signature.failed && !assembly->body.failed;
+}
+
+static void arrival_fill(struct arrival *arrival, const struct assembly *assembly)
+{
+    *arrival = (struct arrival){.generation = assembly->generation, .position = assembly->position, .is_object = assembly->is_object, .object = assembly->name};
+}
+
+struct arrival_job *links_assembled(struct slot *slot, uint32_t link, unsigned channel, uint64_t received_ms)
+{
+    struct assembly *assembly = slot->assembly[channel];
+    struct arrival_job *job = calloc(1, sizeof *job);
+    if (!assembly || !job) {
+        free(job);
+        return NULL;
+    }
+    arrival_fill(&job->arrival, assembly);
+    job->arrival.peer = slot->station;
+    job->arrival.stream = core_channel_stream(channel);
+    job->arrival.lane = core_channel_lane(channel);
+    job->arrival.received_ms = received_ms;
+    job->arrival.header = assembly->header;
+    job->arrival.signature = assembly->signature;
+    job->arrival.body = assembly->body;
+    job->link = link;
+    job->channel = channel;
+    job->session = slot->peer_session;
+    job->after = assembly->after;
+    assembly->header = assembly->signature = assembly->body = (struct buffer){0};
+    links_discard(slot, channel);
+    return job;
+}
+
+struct arrival_job *links_part_copy(const struct assembly *assembly)
+{
+    struct arrival_job *job = calloc(1, sizeof *job);
+    if (!job)
+        return NULL;
+    arrival_fill(&job->arrival, assembly);
+    buffer_append(&job->arrival.header, assembly->header.data, assembly->header.size);
+    buffer_append(&job->arrival.signature, assembly->signature.data, assembly->signature.size);
+    buffer_append(&job->arrival.body, assembly->body.data, assembly->body.size);
+    if (job->arrival.header.failed || job->arrival.signature.failed || job->arrival.body.failed) {
+        arrival_finish(&job->arrival);
+        free(job);
+        return NULL;
+    }
+    return job;
+}
+
+void links_session_over(struct slot *slot)
+{
+    for (unsigned channel = 0; channel < CORE_CHANNELS; channel++) {
+        outgoing_drop(slot, channel);
+        links_known_clear(slot, channel);
+    }
+}
+
+// ---- repair
+
+uint32_t links_heads(struct txn *txn, unsigned channel, uint32_t *id, struct head *heads, uint32_t max, bool *ret_last)
+{
+    uint32_t count = 0;
+    struct feed_key feed;
+    struct feed_state state;
+    bool up = core_channel_stream(channel) == SANJI__STREAM__STREAM_UP;
+    *ret_last = false;
+    while (count < max) {
+        if (!feed_read(txn, *id, &feed, &state)) {
+            *ret_last = true;
+            break;
+        }
+        ++*id;
+        if (feed.lane == core_channel_lane(channel) && (feed.audience == SANJI__AUDIENCE__UP) == up)
+            heads[count++] = (struct head){.feed = feed, .next = state.next, .last = state.last, .bodies = state.bodies};
+    }
+    return count;
+}
+
+void links_known_clear(struct slot *slot, unsigned channel)
+{
+    if (!slot->known[channel])
+        return;
+    free(slot->known[channel]->heads);
+    free(slot->known[channel]);
+    slot->known[channel] = NULL;
+}
+
+void links_known_add(struct slot *slot, unsigned channel, const struct head *heads, uint32_t count)
+{
+    struct known *known = slot->known[channel];
+    if (!known)
+        known = slot->known[channel] = calloc(1, sizeof *known);
+    for (uint32_t i = 0; known && i < count && known->count < KNOWN_MAX; i++) {
+        if (known->count == known->capacity) {
+            uint32_t capacity = known->capacity ? 2 * known->capacity : 64;
+            struct known_head *grown = realloc(known->heads, capacity * sizeof *grown);
+            if (!grown)
+                return; // a head that is not known is sent again: a duplicate, no harm
+            known->heads = grown;
+            known->capacity = capacity;
+        }
+        struct known_head *head = &known->heads[known->count++];
+        feed_key_encode(&heads[i].feed, head->key);
+        head->next = heads[i].next;
+        head->bodies = heads[i].bodies;
+        known->sorted = false;
+    }
+}

@@ -1,0 +1,129 @@
+// Of journal.h: the other batches of forks, and the batches that wait for something.
+#include <assert.h>
+
+#include "relay/journal.h"
+#include "relay/row.h"
+
+enum { EVIDENCE_KEY_SIZE = 4 + 8 + HASH_SIZE };
+
+static void evidence_key(uint32_t feed, uint64_t first, const struct hash *header_hash, uint8_t ret[EVIDENCE_KEY_SIZE])
+{
+    put_be32(ret, feed);
+    put_be64(ret + 4, first);
+    memcpy(ret + 12, header_hash->bytes, HASH_SIZE);
+}
+
+static bool evidence_take(struct row *row, struct evidence *ret)
+{
+    struct evidence evidence = {0};
+    if (row->key.size != EVIDENCE_KEY_SIZE) {
+        row_damaged(row->txn, row->table, row->key);
+        return false;
+    }
+    evidence.feed = get_be32(row->key.data);
+    evidence.first = get_be64(row->key.data + 4);
+    memcpy(evidence.header_hash.bytes, row->key.data + 12, HASH_SIZE);
+    size_t header_size = row_take_u16(row), signature_size = row_take_u8(row);
+    evidence.header = row_take_span(row, header_size);
+    evidence.signature = row_take_span(row, signature_size);
+    evidence.body = row_take_span(row, row_take_u32(row));
+    if (!row_end(row))
+        return false;
+    *ret = evidence;
+    return true;
+}
+
+bool evidence_next(struct txn *txn, uint32_t feed, const struct evidence *after, struct evidence *ret)
+{
+    static const struct hash zero;
+    uint8_t key[EVIDENCE_KEY_SIZE];
+    struct row row;
+    evidence_key(feed, after ? after->first : 0, after ? &after->header_hash : &zero, key);
+    struct cursor *cursor = cursor_open(txn, TABLE_EVIDENCE);
+    bool found = cursor && cursor_seek(cursor, bytes_of(key, sizeof key));
+    if (found && after && bytes_equal(cursor_key(cursor), bytes_of(key, sizeof key)))
+        found = cursor_next(cursor);
+    found = found && cursor_key(cursor).size >= 4 && get_be32(cursor_key(cursor).data) == feed;
+    found = found && row_at(txn, TABLE_EVIDENCE, cursor, &row) && evidence_take(&row, ret);
+    cursor_close(cursor);
+    return found;
+}
+
+// Up to EVIDENCE_MAX.
+static uint32_t evidence_count(struct txn *txn, uint32_t feed)
+{
+    uint8_t key[4];
+    uint32_t count = 0;
+    put_be32(key, feed);
+    struct cursor *cursor = cursor_open(txn, TABLE_EVIDENCE);
+    bool more = cursor && cursor_seek(cursor, bytes_of(key, sizeof key));
+    while (more && count < EVIDENCE_MAX && memcmp(cursor_key(cursor).data, key, sizeof key) == 0) {
+        count++;
+        more = cursor_next(cursor);
+    }
+    cursor_close(cursor);
+    return count;
+}
+
+void evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const struct hash *header_hash, struct bytes header,
+                  struct bytes signature, struct bytes body)
+{
+    uint8_t key[EVIDENCE_KEY_SIZE];
+    struct evidence held;
+    struct row row;
+    assert(header.size <= HEADER_MAX && signature.size <= UINT8_MAX && body.size <= BATCH_BODY_MAX);
+    evidence_key(feed, first, header_hash, key);
+    bool known = row_read(txn, TABLE_EVIDENCE, bytes_of(key, sizeof key), &row) && evidence_take(&row, &held);
+    if (known ? held.body.size > 0 || body.size == 0 : evidence_count(txn, feed) >= EVIDENCE_MAX)
+        return;
+    struct buffer fields = {0};
+    row_reserve(&fields, 16 + header.size + signature.size + body.size);
+    row_u16(&fields, (uint16_t)header.size);
+    row_u8(&fields, (uint8_t)signature.size);
+    row_raw(&fields, header.data, header.size);
+    row_raw(&fields, signature.data, signature.size);
+    row_u32(&fields, (uint32_t)body.size);
+    row_raw(&fields, body.data, body.size);
+    row_write(txn, TABLE_EVIDENCE, bytes_of(key, sizeof key), &fields);
+}
+
+// ---- deferred: text, NUL, position. A NUL ends the text, so no text is the beginning of another.
+
+enum { DEFERRED_KEY_MAX = REASON_MAX + 1 + 8 };
+
+static size_t deferred_key(const char *waits_for, uint64_t position, uint8_t ret[DEFERRED_KEY_MAX])
+{
+    size_t size = strnlen(waits_for, REASON_MAX);
+    memcpy(ret, waits_for, size);
+    ret[size] = 0;
+    put_be64(ret + size + 1, position);
+    return size + 1 + 8;
+}
+
+void deferred_add(struct txn *txn, const char *waits_for, uint64_t position)
+{
+    uint8_t key[DEFERRED_KEY_MAX];
+    struct buffer none = {0};
+    assert(position > 0);
+    size_t size = deferred_key(waits_for, position, key);
+    row_write(txn, TABLE_DEFERRED, bytes_of(key, size), &none);
+}
+
+uint64_t deferred_take(struct txn *txn, const char *waits_for)
+{
+    uint8_t key[DEFERRED_KEY_MAX];
+    uint64_t position = 0;
+    struct row row;
+    size_t size = deferred_key(waits_for, 0, key);
+    struct cursor *cursor = cursor_open(txn, TABLE_DEFERRED);
+    bool found = cursor && cursor_seek(cursor, bytes_of(key, size)) && cursor_key(cursor).size == size &&
+                 memcmp(cursor_key(cursor).data, key, size - 8) == 0;
+    if (found && row_at(txn, TABLE_DEFERRED, cursor, &row) && row_end(&row))
+        position = get_be64(row.key.data + size - 8);
+    cursor_close(cursor);
+    if (position == 0)
+        return 0;
+    deferred_key(waits_for, position, key);
+    txn_delete(txn, TABLE_DEFERRED, bytes_of(key, size));
+    return position;
+}

@@ -1,0 +1,29 @@
+// Of journal.h: certificates and documents by hash.
+#include "relay/journal.h"
+#include "relay/row.h"
+
+bool object_read(struct txn *txn, const struct hash *hash, enum object_kind *ret_kind, struct bytes *ret)
+{
+    struct row row;
+    if (!row_read(txn, TABLE_OBJECTS, bytes_of(hash->bytes, HASH_SIZE), &row))
+        return false;
+    enum object_kind kind = (enum object_kind)row_take_u8(&row);
+    struct bytes content = row_take_span(&row, row.rest.size);
+    if (!row_end(&row))
+        return false;
+    *ret_kind = kind;
+    *ret = content;
+    return true;
+}
+
+void object_add(struct txn *txn, const struct hash *hash, enum object_kind kind, struct bytes content)
+{
+    struct bytes key = bytes_of(hash->bytes, HASH_SIZE), there;
+    if (txn_get(txn, TABLE_OBJECTS, key, &there))
+        return;
+    struct buffer fields = {0};
+    row_reserve(&fields, 1 + content.size);
+    row_u8(&fields, (uint8_t)kind);
+    row_raw(&fields, content.data, content.size);
+    row_write(txn, TABLE_OBJECTS, key, &fields);
+}

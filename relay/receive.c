@@ -1,0 +1,245 @@
+#include "relay/receive.h"
+
+#include <stdio.h>
+
+#include "envelope.pb-c.h"
+#include "link.pb-c.h"
+#include "relay/language.h"
+
+void arrival_finish(struct arrival *arrival)
+{
+    buffer_finish(&arrival->header);
+    buffer_finish(&arrival->signature);
+    buffer_finish(&arrival->body);
+}
+
+enum error_code arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error)
+{
+    if (arrival->is_object) {
+        arrival->checked = true;
+        return OK;
+    }
+    enum error_code code = header_decode(buffer_bytes(&arrival->header), &arrival->decoded, error);
+    if (code != OK)
+        return code;
+    const struct header *header = &arrival->decoded;
+    const struct certificate *signer = signers_find(signers, txn, &header->certificate);
+    if (!signer)
+        return error_set(error, ERR_NOT_FOUND, "%s", tr("the signer's certificate is not here", "此处没有签名者的证书"));
+    if (header->feed.lane != arrival->lane)
+        return error_set(error, ERR_FORGED, "%s", tr("a batch came on another lane than its own", "批次走了不属于自己的通道"));
+    code = header_check_signature(buffer_bytes(&arrival->header), buffer_bytes(&arrival->signature), signer, header, error);
+    if (code == OK && arrival->body.size) {
+        struct entry entries[BATCH_ENTRIES_MAX];
+        code = body_check(buffer_bytes(&arrival->body), header, entries, error);
+    }
+    if (code == OK) {
+        arrival->signer = *signer;
+        arrival->checked = true;
+    }
+    return code;
+}
+
+static void alarm_feed(struct txn *txn, const char *kind, const struct certificate *signer, const struct header *header, uint64_t now_ms)
+{
+    struct alarm alarm = {.time_ms = now_ms};
+    snprintf(alarm.kind, sizeof alarm.kind, "%s", kind);
+    snprintf(alarm.text, sizeof alarm.text, "unit %s, lane %u, sequence %llu", signer->unit, (unsigned)header->feed.lane, (unsigned long long)header->first);
+    alarm_add(txn, &alarm);
+}
+
+static enum received receive_object(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
+{
+    enum object_kind kind;
+    struct bytes content = buffer_bytes(&arrival->body), held;
+    if (object_read(txn, &arrival->object, &kind, &held))
+        return RECEIVED;
+    struct hash document = crypto_hash(TAG_DOCUMENT, content);
+    if (hash_equal(&document, &arrival->object)) {
+        if (arrival->stream == SANJI__STREAM__STREAM_UP)
+            return RECEIVED_FORGED; // documents only travel down
+        object_add(txn, &arrival->object, OBJECT_DOCUMENT, content);
+        receiver->document(receiver->context, txn, &arrival->object, content);
+        route_document(txn, &arrival->object, grown);
+        return RECEIVED;
+    }
+    struct certificate certificate;
+    enum error_code code = signers_admit(receiver->signers, txn, content, &certificate, NULL);
+    if (code == ERR_NOT_FOUND)
+        return RECEIVED_GAP;
+    if (code != OK || !hash_equal(&certificate.hash, &arrival->object))
+        return RECEIVED_FORGED;
+    if (!certificate.root) {
+        struct certificate issuer = *signers_find(receiver->signers, txn, &certificate.issuer);
+        if (!receiver->may_certify(receiver->context, txn, &certificate, &issuer))
+            return RECEIVED_FORGED;
+    }
+    object_add(txn, &arrival->object, OBJECT_CERTIFICATE, content);
+    return RECEIVED;
+}
+
+// Which way a batch may come: from below what is for above, from above what is for below.
+static bool direction_allows(const struct receiver *receiver, const struct arrival *arrival)
+{
+    const struct header *header = &arrival->decoded;
+    if (arrival->stream == SANJI__STREAM__STREAM_UP)
+        return header->feed.audience == SANJI__AUDIENCE__UP && arrival->signer.depth > receiver->place.self->depth;
+    return header->feed.audience != SANJI__AUDIENCE__UP && arrival->signer.depth < receiver->place.self->depth;
+}
+
+static bool entitled(const struct receiver *receiver, const struct arrival *arrival)
+{
+    const struct header *header = &arrival->decoded;
+    if (header->feed.audience == SANJI__AUDIENCE__UP)
+        return reach_entitles(header->reach, arrival->signer.depth - receiver->place.self->depth);
+    return true;
+}
+
+static enum verdict apply(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, uint64_t position, const char **reason)
+{
+    struct error error = {0};
+    if (body_decode(buffer_bytes(&arrival->body), &arrival->decoded, receiver->entries, &error) != OK) {
+        *reason = "body does not decode"; // a function of the bytes: every tier says the same
+        return VERDICT_REJECTED;
+    }
+    return receiver->apply(receiver->context, txn, &arrival->decoded, &arrival->signer, receiver->entries, position, reason);
+}
+
+static struct batch_row row_of(const struct arrival *arrival, uint32_t feed_id, bool with_body)
+{
+    return (struct batch_row){
+        .feed = feed_id,
+        .first = arrival->decoded.first,
+        .count = arrival->decoded.count,
+        .received_ms = arrival->received_ms,
+        .from = arrival->peer,
+        .verdict = VERDICT_HELD,
+        .header = buffer_bytes(&arrival->header),
+        .signature = buffer_bytes(&arrival->signature),
+        .body = with_body ? buffer_bytes(&arrival->body) : bytes_of(NULL, 0),
+    };
+}
+
+static void set_reason(struct batch_row *row, const char *reason) { snprintf(row->reason, sizeof row->reason, "%s", reason ? reason : ""); }
+
+static void store_next(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id, struct feed_state *state, bool take_body, bool right, struct grown *grown)
+{
+    struct batch_row row = row_of(arrival, feed_id, take_body);
+    const char *reason = NULL;
+    uint64_t position = journal_end(txn) + 1;
+    if (take_body)
+        row.verdict = apply(receiver, txn, arrival, position, &reason);
+    set_reason(&row, reason);
+    position = journal_append(txn, &row);
+    if (row.verdict == VERDICT_DEFERRED)
+        deferred_add(txn, row.reason, position);
+    const struct header *header = &arrival->decoded;
+    struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
+    feed_extend(state, &claim, take_body, right);
+    feed_write(txn, feed_id, state);
+    route_batch(txn, &receiver->place, header, &arrival->signer, position, take_body, grown);
+}
+
+static void store_body(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id, struct feed_state *state, struct grown *grown)
+{
+    uint64_t position;
+    if (!journal_find(txn, feed_id, arrival->decoded.first, &position))
+        return;
+    const char *reason = NULL;
+    enum verdict verdict = apply(receiver, txn, arrival, position, &reason);
+    journal_add_body(txn, position, buffer_bytes(&arrival->body), verdict, reason ? reason : "");
+    if (verdict == VERDICT_DEFERRED)
+        deferred_add(txn, reason, position);
+    if (state->bodies == arrival->decoded.first) {
+        state->bodies = arrival->decoded.first + arrival->decoded.count;
+        feed_write(txn, feed_id, state);
+    }
+    route_batch(txn, &receiver->place, &arrival->decoded, &arrival->signer, position, true, grown);
+}
+
+static enum received receive_batch(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
+{
+    if (!direction_allows(receiver, arrival))
+        return RECEIVED_FORGED;
+    const struct header *header = &arrival->decoded;
+    uint32_t feed_id;
+    struct feed_state state;
+    if (!feed_find(txn, &header->feed, &feed_id, &state)) {
+        feed_id = feed_add(txn, &header->feed);
+        feed_state_init(&state);
+        if (arrival->stream == SANJI__STREAM__STREAM_UP)
+            route_learn(txn, &header->feed.station, &arrival->peer);
+    }
+    bool right = entitled(receiver, arrival), has_body = arrival->body.size > 0, body_held = false;
+    struct hash held_hash;
+    const struct hash *held = NULL;
+    if (header->first < state.next) {
+        uint64_t position;
+        struct batch_row row;
+        if (journal_find(txn, feed_id, header->first, &position) && journal_read(txn, position, &row) && row.first == header->first) {
+            held_hash = crypto_hash(TAG_HEADER, row.header);
+            held = &held_hash;
+            body_held = row.body.size > 0;
+        }
+    }
+    struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
+    switch (feed_admit(&state, &claim, held, body_held, has_body && right)) {
+    case ADMIT_NEXT:
+        store_next(receiver, txn, arrival, feed_id, &state, has_body && right, right, grown);
+        break;
+    case ADMIT_BODY:
+        store_body(receiver, txn, arrival, feed_id, &state, grown);
+        break;
+    case ADMIT_DUPLICATE:
+        break;
+    case ADMIT_GAP:
+        return RECEIVED_GAP;
+    case ADMIT_FORK:
+        evidence_add(txn, feed_id, header->first, &header->hash, buffer_bytes(&arrival->header), buffer_bytes(&arrival->signature), buffer_bytes(&arrival->body));
+        if (!state.disputed) {
+            state.disputed = true;
+            feed_write(txn, feed_id, &state);
+            alarm_feed(txn, "fork", &arrival->signer, header, arrival->received_ms);
+        }
+        return RECEIVED;
+    }
+    return right && !has_body ? RECEIVED_BODILESS : RECEIVED;
+}
+
+enum received receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
+{
+    if (arrival->is_object)
+        return receive_object(receiver, txn, arrival, grown);
+    if (!arrival->checked) {
+        enum error_code code = arrival_check(arrival, receiver->signers, txn, NULL);
+        if (code == ERR_NOT_FOUND)
+            return RECEIVED_GAP;
+        if (code != OK)
+            return RECEIVED_FORGED;
+    }
+    return receive_batch(receiver, txn, arrival, grown);
+}
+
+enum verdict receive_again(const struct receiver *receiver, struct txn *txn, uint64_t position, const char **reason)
+{
+    struct batch_row row;
+    struct arrival arrival = {0};
+    *reason = "not held";
+    if (!journal_read(txn, position, &row) || row.body.size == 0)
+        return VERDICT_HELD;
+    if (header_decode(row.header, &arrival.decoded, NULL) != OK)
+        return VERDICT_REJECTED;
+    const struct certificate *signer = signers_find(receiver->signers, txn, &arrival.decoded.certificate);
+    if (!signer)
+        return VERDICT_REJECTED;
+    arrival.signer = *signer;
+    // The transaction will write while the entries are read: work on a copy.
+    buffer_append(&arrival.body, row.body.data, row.body.size);
+    enum verdict verdict = VERDICT_REJECTED;
+    if (arrival.body.failed)
+        txn_fail(txn, ERR_MEMORY, "body");
+    else
+        verdict = apply(receiver, txn, &arrival, position, reason);
+    arrival_finish(&arrival);
+    return verdict;
+}

@@ -1,0 +1,48 @@
+// What arrives on a link and is whole: checked, stored and routed on. checking (arrival_check) needs only a read transaction and runs
+// off the writer thread where that pays; storing (receive) runs in the writer's transaction.
+#pragma once
+#include "relay/route.h"
+#include "relay/signers.h"
+
+// One whole row of a peer's stream.
+struct arrival {
+    struct station_id peer;
+    unsigned stream, lane;
+    uint64_t generation, position;
+    bool is_object;
+    struct hash object;                 // name, when is_object
+    struct buffer header, signature, body; // of a batch; of an object: its bytes in `body`
+    uint64_t received_ms;               // UTC
+    bool checked;                       // arrival_check said OK
+    struct header decoded;              // when checked
+    struct certificate signer;          // when checked
+};
+void arrival_finish(struct arrival *arrival);
+
+// Signature, certificate chain, Merkle root. OK and `checked`; ERR_NOT_FOUND: the signer's certificate is not committed yet (check again
+// in the writer); ERR_FORGED or ERR_INPUT: never acceptable.
+enum error_code arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error);
+
+// What the layer above does with a batch whose body is here and may be read here. Returns its verdict, with `reason` (static) unless
+// applied. Errors are the transaction's.
+struct receiver {
+    struct place place;
+    struct signers *signers;
+    void *context;
+    enum verdict (*apply)(void *context, struct txn *txn, const struct header *header, const struct certificate *signer, const struct entry *entries, uint64_t position, const char **reason);
+    // Whether a certificate may stand: its unit lies below its issuer's in the unit tree in force.
+    bool (*may_certify)(void *context, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer);
+    void (*document)(void *context, struct txn *txn, const struct hash *hash, struct bytes content); // a document arrived
+    struct entry *entries;              // BATCH_ENTRIES_MAX, the writer's scratch
+};
+
+enum received {
+    RECEIVED,          // stored, or held already: the mark moves
+    RECEIVED_BODILESS, // stored as a header whose body was owed: only the header mark moves
+    RECEIVED_GAP,      // a hole before it, or its certificate has not come: nothing stored
+    RECEIVED_FORGED,   // refused for ever
+};
+// Never fails on what the bytes say; store errors are the transaction's.
+enum received receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown);
+// Applies a batch that is in the journal and was deferred, or rebuilds views from it. Returns its verdict.
+enum verdict receive_again(const struct receiver *receiver, struct txn *txn, uint64_t position, const char **reason);

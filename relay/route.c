@@ -1,0 +1,108 @@
+#include "relay/route.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "envelope.pb-c.h"
+#include "link.pb-c.h"
+
+static void via_name(const struct station_id *station, uint8_t ret[4 + STATION_ID_SIZE])
+{
+    memcpy(ret, "via/", 4);
+    memcpy(ret + 4, station->bytes, STATION_ID_SIZE);
+}
+
+void route_learn(struct txn *txn, const struct station_id *station, const struct station_id *via)
+{
+    uint8_t name[4 + STATION_ID_SIZE];
+    via_name(station, name);
+    txn_put(txn, TABLE_META, bytes_of(name, sizeof name), bytes_of(via->bytes, STATION_ID_SIZE));
+}
+
+bool route_via(struct txn *txn, const struct station_id *station, struct station_id *ret)
+{
+    uint8_t name[4 + STATION_ID_SIZE];
+    via_name(station, name);
+    struct bytes value;
+    if (!txn_get(txn, TABLE_META, bytes_of(name, sizeof name), &value) || value.size != STATION_ID_SIZE)
+        return false;
+    memcpy(ret->bytes, value.data, STATION_ID_SIZE);
+    return true;
+}
+
+// The signer's certificate and its issuers, topmost first, each once. Those above the receiver of an upward stream are known to it.
+static void carry_certificates(struct txn *txn, const struct place *place, const struct stream *stream, const struct certificate *signer)
+{
+    struct hash chain[DEPTH_MAX];
+    uint32_t count = 0;
+    struct certificate at = *signer;
+    for (;;) {
+        chain[count++] = at.hash;
+        bool known_above = stream->stream == SANJI__STREAM__STREAM_UP && hash_equal(&at.hash, &place->self->hash);
+        if (at.root || known_above || count == DEPTH_MAX)
+            break;
+        struct hash issuer = at.issuer;
+        enum object_kind kind;
+        struct bytes wire;
+        if (!object_read(txn, &issuer, &kind, &wire) || kind != OBJECT_CERTIFICATE || certificate_decode(wire, &at, NULL) != OK)
+            break;
+    }
+    while (count > 0)
+        stream_carry(txn, stream, &chain[--count]);
+}
+
+static uint64_t add(struct txn *txn, const struct place *place, const struct stream *stream, const struct certificate *signer, uint64_t position, bool bodiless)
+{
+    carry_certificates(txn, place, stream, signer);
+    struct stream_row row = {.bodiless = bodiless, .batch = position};
+    return stream_append(txn, stream, &row);
+}
+
+static void grown_one(struct grown *grown, const struct station_id *peer, unsigned lane, uint64_t end)
+{
+    for (uint32_t i = 0; i < grown->one_count; i++)
+        if (grown->one[i].lane == lane && station_equal(&grown->one[i].peer, peer)) {
+            grown->one[i].end = end;
+            return;
+        }
+    if (grown->one_count == GROWN_ONE_MAX)
+        return;
+    grown->one[grown->one_count].peer = *peer;
+    grown->one[grown->one_count].lane = (uint8_t)lane;
+    grown->one[grown->one_count++].end = end;
+}
+
+void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer, uint64_t position, bool has_body, struct grown *grown)
+{
+    unsigned lane = header->feed.lane;
+    assert(lane >= 1 && lane <= LANES);
+    switch (header->feed.audience) {
+    case SANJI__AUDIENCE__UP:
+        if (place->parent) {
+            uint32_t tiers = signer->depth > place->parent->depth ? signer->depth - place->parent->depth : 0;
+            struct stream up = {.stream = SANJI__STREAM__STREAM_UP, .lane = (uint8_t)lane};
+            grown->up[lane - 1] = add(txn, place, &up, signer, position, !has_body || !reach_entitles(header->reach, tiers));
+        }
+        break;
+    case SANJI__AUDIENCE__SUBTREE: {
+        struct stream down = {.stream = SANJI__STREAM__STREAM_DOWN_ALL, .lane = (uint8_t)lane};
+        grown->down_all[lane - 1] = add(txn, place, &down, signer, position, !has_body);
+        break;
+    }
+    case SANJI__AUDIENCE__STATION: {
+        struct station_id via;
+        if (station_equal(&header->feed.addressee, &place->self->station) || !route_via(txn, &header->feed.addressee, &via))
+            break;
+        struct stream one = {.stream = SANJI__STREAM__STREAM_DOWN_ONE, .lane = (uint8_t)lane, .peer = via};
+        grown_one(grown, &via, lane, add(txn, place, &one, signer, position, !has_body));
+        break;
+    }
+    }
+}
+
+void route_document(struct txn *txn, const struct hash *document, struct grown *grown)
+{
+    struct stream down = {.stream = SANJI__STREAM__STREAM_DOWN_ALL, .lane = SANJI__LANE__BULK};
+    stream_carry(txn, &down, document);
+    grown->down_all[SANJI__LANE__BULK - 1] = stream_end(txn, &down);
+}

@@ -1,0 +1,62 @@
+// The one writer of a store: takes jobs, runs as many as wait in one transaction (group commit), commits, tells who waited.
+//
+// Jobs are what arrived on links, and calls (a function that runs inside the transaction). They are taken lane by lane, urgent first; a
+// transaction takes at most WRITER_BYTES_MAX of bulk, so that what comes later is not kept waiting. A call that fails changes nothing:
+// the transaction is run again without it.
+//
+// With a thread, writer_submit() and writer_call() may be used from any thread. Without one (a command on a directory where no node
+// runs) writer_call() does the work on the caller's thread.
+#pragma once
+#include "relay/receive.h"
+
+enum {
+    WRITER_JOBS_MAX = 4096,               // in one transaction: a commit costs two flushes, whatever it holds
+    WRITER_BYTES_MAX = 8 * 1024 * 1024,   // in one transaction, about 20 ms of work
+    WRITER_QUEUE_BYTES_MAX = 64 * 1024 * 1024, // waiting; the links' credit keeps it far below
+};
+
+struct writer;
+struct job;
+
+struct writer_hooks {
+    void *context;
+    void (*begin)(void *context, struct txn *txn);                 // a transaction begins
+    void (*before_commit)(void *context, struct txn *txn, struct grown *grown); // sign and flush what has gathered
+    void (*aborted)(void *context);                                // forget it
+    void (*committed)(void *context);
+    void (*fatal)(void *context, const struct error *error);       // the outcome of a commit is unknown: the process must end
+    void (*done)(void *context);                                   // jobs are done: writer_take(); on the writer's thread, must only wake
+};
+
+// One row that arrived, with where it came from.
+struct arrival_job {
+    struct arrival arrival;
+    uint32_t link;
+    unsigned channel;
+    uint64_t session, after;
+    enum received outcome;
+    enum error_code code;                 // OK; ERR_FULL and the like: not stored, to be tried again
+    struct mark mark;                     // ours of that stream, after it
+};
+
+// A call that nobody waits for; `finished` runs on the thread that calls writer_take().
+struct call_job {
+    enum error_code (*run)(void *argument, struct txn *txn, struct error *error); // may run more than once
+    void (*finished)(void *argument, enum error_code code, const struct error *error);
+    void *argument;
+    enum error_code code;
+    struct error error;
+};
+
+enum error_code writer_create(struct store *store, const struct receiver *receiver, const struct writer_hooks *hooks, bool threaded, struct writer **ret, struct error *error);
+void writer_destroy(struct writer *writer); // finishes what was submitted; takes NULL
+
+// Takes over the job, allocated with malloc; ERR_BUSY when too much waits (nothing is taken over then).
+enum error_code writer_submit_arrival(struct writer *writer, struct arrival_job *job);
+enum error_code writer_submit_call(struct writer *writer, const struct call_job *call);
+// Runs a function in a transaction and returns when it is durable, or failed and changed nothing.
+enum error_code writer_call(struct writer *writer, enum error_code (*run)(void *argument, struct txn *txn, struct error *error), void *argument, struct error *error);
+
+// Finished arrivals, in the order they were stored, to be freed with arrival_finish() and free(); and the streams that grew. Runs the
+// `finished` of calls. NULL: none left.
+struct arrival_job *writer_take(struct writer *writer, struct grown *ret_grown);
