@@ -58,12 +58,20 @@ static void sign(struct author *author, struct txn *txn, struct draft *draft)
     uint8_t signature[SIGNATURE_SIZE];
     struct error error = {0};
     draft->open = false;
-    if (batch_draft_sign(&draft->batch, &draft->state, author->config.self, author->config.sign_key, author->time_ms, hash_is_zero(&author->codebook) ? NULL : &author->codebook, NULL, 0, &header_wire, &header, signature, &error) != OK) {
+    if (batch_draft_sign(&draft->batch, &draft->state, author->config.self, author->config.sign_key, author->time_ms,
+                         hash_is_zero(&author->codebook) ? NULL : &author->codebook, NULL, 0, &header_wire, &header, signature,
+                         &error) != OK) {
         fail(txn, &error);
     } else {
         struct batch_row row = {
-            .feed = draft->feed_id, .first = header.first, .count = header.count, .received_ms = author->time_ms, .verdict = VERDICT_APPLIED,
-            .header = buffer_bytes(&header_wire), .signature = bytes_of(signature, sizeof signature), .body = buffer_bytes(&draft->batch.body),
+            .feed = draft->feed_id,
+            .first = header.first,
+            .count = header.count,
+            .received_ms = author->time_ms,
+            .verdict = VERDICT_APPLIED,
+            .header = buffer_bytes(&header_wire),
+            .signature = bytes_of(signature, sizeof signature),
+            .body = buffer_bytes(&draft->batch.body),
         };
         uint64_t position = journal_append(txn, &row);
         struct feed_claim claim = {.first = header.first, .count = header.count, .header = header.hash, .prev = header.prev};
@@ -83,7 +91,8 @@ static struct draft *find(struct author *author, struct txn *txn, const struct f
         struct draft *draft = &author->drafts[i];
         if (!draft->used) {
             empty = empty ? empty : draft;
-        } else if (draft->feed.lane == feed->lane && draft->feed.audience == feed->audience && station_equal(&draft->feed.addressee, &feed->addressee)) {
+        } else if (draft->feed.lane == feed->lane && draft->feed.audience == feed->audience &&
+                   station_equal(&draft->feed.addressee, &feed->addressee)) {
             return draft;
         }
     }
@@ -103,7 +112,11 @@ static struct draft *find(struct author *author, struct txn *txn, const struct f
 static struct feed_key own_feed(const struct author *author, unsigned lane, unsigned audience, const struct station_id *addressee)
 {
     struct feed_key feed = {
-        .station = author->config.self->station, .ordinal = author->config.ordinal, .nonce = author->config.nonce, .lane = (uint8_t)lane, .audience = (uint8_t)audience,
+        .station = author->config.self->station,
+        .ordinal = author->config.ordinal,
+        .nonce = author->config.nonce,
+        .lane = (uint8_t)lane,
+        .audience = (uint8_t)audience,
     };
     assert((audience == SANJI__AUDIENCE__STATION) == (addressee != NULL));
     if (addressee)
@@ -111,14 +124,16 @@ static struct feed_key own_feed(const struct author *author, unsigned lane, unsi
     return feed;
 }
 
-uint64_t author_add(struct author *author, struct txn *txn, unsigned lane, unsigned audience, const struct station_id *addressee, uint32_t reach, uint32_t kind, uint64_t time_ms, struct bytes content, const struct key_id *key)
+uint64_t author_add(struct author *author, struct txn *txn, unsigned lane, unsigned audience, const struct station_id *addressee,
+                    uint32_t reach, uint32_t kind, uint64_t time_ms, struct bytes content, const struct key_id *key)
 {
     assert(lane >= 1 && lane <= LANES);
     if (txn_error(txn) != OK)
         return 0;
     struct feed_key feed = own_feed(author, lane, audience, addressee);
     struct draft *draft = find(author, txn, &feed);
-    if (draft->open && (draft->batch.reach != reach || draft->batch.count == BATCH_ENTRIES_MAX || !batch_draft_fits(&draft->batch, content.size)))
+    if (draft->open &&
+        (draft->batch.reach != reach || draft->batch.count == BATCH_ENTRIES_MAX || !batch_draft_fits(&draft->batch, content.size)))
         sign(author, txn, draft);
     struct error error = {0};
     if (!draft->open) {

@@ -12,7 +12,7 @@ enum {
     KEY_FIELD_SIZE = 2 + KEY_ID_SIZE,
 };
 
-static const struct codec_limits body_limits = {.bytes_max = BATCH_BODY_MAX, .elements_max = BODY_ELEMENTS_MAX};
+static const struct codec_limits body_limits = {.bytes_max = BATCH_BODY_MAX, .elements_max = BODY_ELEMENTS_MAX, .open_enums = true};
 
 // ---- reading a body
 
@@ -88,7 +88,7 @@ static enum error_code count_fault(struct error *error, const struct header *hea
 static enum error_code read_body(struct bytes body, const struct header *header, struct entry *entries, struct hash *root,
                                  struct error *error)
 {
-    struct bytes secret;
+    struct bytes secret = {0};
     size_t at;
     enum error_code code = scan_body(body, header, error);
     if (!code)
@@ -140,7 +140,7 @@ enum error_code body_prove(struct bytes body, const struct header *header, uint3
     assert(header->count >= 1 && header->count <= BATCH_ENTRIES_MAX);
     if (index >= header->count)
         return error_set(error, ERR_INPUT, tr("entry %u of a batch of %u", "批次仅 %2$u 条，无第 %1$u 条"), index, header->count);
-    struct bytes secret, wire;
+    struct bytes secret = {0}, wire;
     size_t at;
     enum error_code code = scan_body(body, header, error);
     if (!code)

@@ -5,12 +5,12 @@
 #include "relay/merkle.h"
 
 enum {
-    // bytes of an entry and its frame in the body beyond the content: kind 2, time 11, content tag and length 4, key id 18, frame 4
-    ENTRY_OVERHEAD_MAX = 39,
+    // bytes of an entry and its frame in the body beyond the content: kind 6, time 11, content tag and length 4, key id 18, frame 4
+    ENTRY_OVERHEAD_MAX = 43,
 };
 
 struct entry {
-    uint32_t kind; // enum EntryKind
+    uint32_t kind; // enum EntryKind, or a later kind that this program does not know: to be held, not applied
     uint64_t time_ms;
     bool is_sealed;
     struct bytes content; // clear or sealed

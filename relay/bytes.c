@@ -30,8 +30,10 @@ uint8_t *buffer_extend(struct buffer *buffer, size_t size)
 
 void buffer_append(struct buffer *buffer, const void *data, size_t size)
 {
+    if (size == 0)
+        return;
     uint8_t *place = buffer_extend(buffer, size);
-    if (place && size)
+    if (place)
         memcpy(place, data, size);
 }
 

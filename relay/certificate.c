@@ -162,7 +162,7 @@ static enum error_code forged(struct error *error, const struct certificate *cer
 enum error_code certificate_check(struct bytes wire, const struct certificate *certificate, const struct certificate *issuer,
                                   struct error *error)
 {
-    struct bytes inner, signature;
+    struct bytes inner = {0}, signature = {0};
     enum error_code code = split(wire, &inner, &signature, error);
     if (code)
         return code;

@@ -130,6 +130,7 @@ enum error_code codec_copy_text(struct bytes bytes, char *ret, size_t max, const
 struct scan {
     const uint8_t *begin; // of the outermost message
     uint32_t elements_left;
+    bool open_enums;
     unsigned depth;
     const char *root;
     const char *path[CODEC_DEPTH_MAX]; // field names down to the place
@@ -182,7 +183,7 @@ static unsigned wire_type_of(ProtobufCType type)
 }
 
 // Why a scalar is refused, NULL if it is not.
-static const char *scalar_fault(const ProtobufCFieldDescriptor *field, uint64_t value)
+static const char *scalar_fault(const struct scan *scan, const ProtobufCFieldDescriptor *field, uint64_t value)
 {
     switch (field->type) {
     case PROTOBUF_C_TYPE_BOOL:
@@ -193,7 +194,7 @@ static const char *scalar_fault(const ProtobufCFieldDescriptor *field, uint64_t 
     case PROTOBUF_C_TYPE_INT32:
         return value > INT32_MAX && value < 0xFFFFFFFF80000000u ? tr("a 32-bit number that needs more", "32 位数值超出范围") : NULL;
     case PROTOBUF_C_TYPE_ENUM:
-        if (value > INT32_MAX || !protobuf_c_enum_descriptor_get_value(field->descriptor, (int)value))
+        if (value > INT32_MAX || (!scan->open_enums && !protobuf_c_enum_descriptor_get_value(field->descriptor, (int)value)))
             return tr("a value that its list does not have", "取值不在枚举中");
         return NULL;
     default:
@@ -213,7 +214,7 @@ static enum error_code scan_packed(struct scan *scan, const ProtobufCFieldDescri
         if (type == WIRE_VARINT) {
             if (!get_varint(packed, &at, &value))
                 return fault(scan, ERR_INPUT, place, tr("not a shortest varint", "变长整数不是最短形式"));
-            const char *why = scalar_fault(field, value);
+            const char *why = scalar_fault(scan, field, value);
             if (why)
                 return fault(scan, ERR_INPUT, place, why);
         } else {
@@ -252,7 +253,7 @@ static enum error_code scan_value(struct scan *scan, const ProtobufCFieldDescrip
             return fault(scan, ERR_LIMIT, place, tr("nested too deep", "嵌套过深"));
         return scan_message(scan, field->descriptor, found->bytes);
     }
-    const char *why = scalar_fault(field, found->value);
+    const char *why = scalar_fault(scan, field, found->value);
     return why ? fault(scan, ERR_INPUT, place, why) : OK;
 }
 
@@ -314,7 +315,11 @@ static enum error_code scan_message(struct scan *scan, const ProtobufCMessageDes
 enum error_code codec_scan(const struct ProtobufCMessageDescriptor *type, struct bytes wire, const struct codec_limits *limits,
                            struct error *error)
 {
-    struct scan scan = {.begin = wire.data, .elements_left = limits->elements_max, .root = type->short_name, .error = error};
+    struct scan scan = {.begin = wire.data,
+                        .elements_left = limits->elements_max,
+                        .open_enums = limits->open_enums,
+                        .root = type->short_name,
+                        .error = error};
     if (wire.size > limits->bytes_max)
         return error_set(error, ERR_LIMIT, tr("%s: %zu bytes, at most %zu", "%s：%zu 字节，上限 %zu"), type->short_name, wire.size,
                          limits->bytes_max);

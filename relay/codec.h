@@ -3,10 +3,10 @@
 //
 // The pre-scan is driven by the message's descriptor and refuses, before anything is allocated: unknown fields, wrong wire types,
 // fields out of order or repeated where singular, two members of a oneof, default values on the wire (but for members of a oneof and
-// elements of repeated fields, which have presence), over-long or too large varints, undeclared enum values, packed arrays in pieces,
-// empty or unpacked, strings that are not UTF-8 or hold NUL, nesting deeper than CODEC_DEPTH_MAX, more than `elements_max` fields and
-// repeated elements in all, an empty message where `empty_ok` is false. So what passes is what codec_pack() would write, byte for byte.
-// Source: protobuf.dev/programming-guides/encoding.
+// elements of repeated fields, which have presence), over-long or too large varints, undeclared enum values (unless `open_enums`), packed
+// arrays in pieces, empty or unpacked, strings that are not UTF-8 or hold NUL, nesting deeper than CODEC_DEPTH_MAX, more than
+// `elements_max` fields and repeated elements in all, an empty message where `empty_ok` is false. So what passes is what codec_pack() would
+// write, byte for byte. Source: protobuf.dev/programming-guides/encoding.
 #pragma once
 #include "relay/arena.h"
 #include "relay/bytes.h"
@@ -23,6 +23,7 @@ struct codec_limits {
     size_t bytes_max;
     uint32_t elements_max;
     bool empty_ok;
+    bool open_enums; // undeclared enum values pass, up to INT32_MAX: for entry kinds, which a newer station may add
 };
 
 // Scans, then unpacks. The message and all it points to live in the arena; byte fields are copies. `ret` gets a pointer to the

@@ -276,7 +276,11 @@ void crypto_base64(struct bytes data, char *ret)
 
 enum error_code crypto_from_base64(const char *text, struct buffer *ret)
 {
+    // libsodium 1.0.18 takes some bytes above 0x7F for '-' and '_' (its constant-time comparison needs small values).
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     size_t length = strlen(text), size = ret->size, decoded = 0;
+    if (strspn(text, alphabet) != length)
+        return ERR_INPUT;
     size_t most = length / 4 * 3 + 3;
     uint8_t *place = buffer_extend(ret, most);
     if (!place)

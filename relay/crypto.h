@@ -14,7 +14,7 @@
 // Domain tags. A hash or a signature covers tag || 0 || data, so nothing made for one use is good for another. Tags are ASCII and not
 // empty: no tagged hash begins like a leaf (0x00) or a node (0x01). Written into every store and every signature: never changed.
 // name, text, what it covers
-#define CRYPTO_HASH_TAGS(X)                                                                                                                \
+#define TAG_LIST(X)                                                                                                                        \
     X(TAG_HEADER, "sanji.header", "BatchHeader bytes: the header's name, and `prev` of the next")                                          \
     X(TAG_CERTIFICATE, "sanji.certificate", "Certificate bytes: the certificate's name")                                                   \
     X(TAG_DOCUMENT, "sanji.document", "codebook, overlay or unit tree: its name")                                                          \
@@ -26,15 +26,15 @@
     X(TAG_MARKER, "sanji.marker", "Marker bytes: first 16 bytes are the file's checksum")                                                  \
     X(TAG_KEYRING, "sanji.keyring", "a keyring row: first 16 bytes are its checksum")
 
-#define CRYPTO_SIGN_TAGS(X)                                                                                                                \
+#define SIGN_TAG_LIST(X)                                                                                                                   \
     X(TAG_SIGN_HEADER, "sanji.sign.header", "BatchHeader bytes")                                                                           \
     X(TAG_SIGN_CERTIFICATE, "sanji.sign.certificate", "Certificate bytes")                                                                 \
     X(TAG_SIGN_JOIN, "sanji.sign.join", "fields 1 to 5 of JoinRequest, joined: 128 bytes")                                                 \
     X(TAG_SIGN_HEADS, "sanji.sign.heads", "SignedHeads: be64 time_ms || heads")
 
 #define X(name, text, what) static const char name[] = text;
-CRYPTO_HASH_TAGS(X)
-CRYPTO_SIGN_TAGS(X)
+TAG_LIST(X)
+SIGN_TAG_LIST(X)
 #undef X
 
 enum {

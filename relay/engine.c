@@ -15,7 +15,7 @@ enum {
     POOL_BYTES = 32 * 1024 * 1024, // parts in assembly over all links; a quarter of what a 1,300-station herd may cost
     FULL_RETRY_MS = 2000,          // when a full disk refused a row
     TICK_WAIT_MAX_MS = 3600 * 1000,
-    PENDING_MAX = 8,               // a step carries out at most one dial and accepts at most one piece
+    PENDING_MAX = 8, // a step carries out at most one dial and accepts at most one piece
 };
 
 uint64_t monotonic_ms(void)
@@ -38,17 +38,23 @@ struct engine {
     struct core *core;
     struct signers *signers;
     struct links links;
-    struct txn *reader;             // of this turn of the loop, or NULL
+    struct txn *reader; // of this turn of the loop, or NULL
     struct arena arena;
     struct buffer out;
-    struct core_updates updates;    // of the step being carried out
+    struct core_updates updates;            // of the step being carried out
     struct core_event pending[PENDING_MAX]; // what carrying them out came to: given to the core next
     uint32_t pending_count;
-    struct link_load { uint32_t link; unsigned channel; uint64_t after; uint32_t max; bool skip; } loads[CORE_UPDATES_MAX];
+    struct link_load {
+        uint32_t link;
+        unsigned channel;
+        uint64_t after;
+        uint32_t max;
+        bool skip;
+    } loads[CORE_UPDATES_MAX];
     uint32_t load_count;
     bool tick_running;
     atomic_bool stop;
-    const struct transport_event *message; // being handled
+    const struct transport_event *message;      // being handled
     struct bytes piece_header, piece_signature; // of the push being handled
     bool piece_is_object;
     pthread_mutex_t status_mutex;
@@ -67,7 +73,10 @@ static void later(struct engine *engine, const struct core_event *event)
     engine->pending[engine->pending_count++] = *event;
 }
 
-static void report(struct engine *engine, bool alarm, const char *text) { engine->config.hooks.log(engine->config.hooks.context, alarm, text); }
+static void report(struct engine *engine, bool alarm, const char *text)
+{
+    engine->config.hooks.log(engine->config.hooks.context, alarm, text);
+}
 
 // One read transaction serves everything that one turn of the loop reads; it ends before the loop waits.
 static struct txn *reader(struct engine *engine)
@@ -90,7 +99,7 @@ static void send_link(struct engine *engine, uint32_t link, struct bytes body)
     struct slot *slot = &engine->links.slots[link];
     struct bytes message = buffer_bytes(&engine->out);
     enum error_code code = engine->out.failed ? ERR_MEMORY
-        : slot->parent                        ? transport_send_parent(engine->transport, message, body)
+                           : slot->parent     ? transport_send_parent(engine->transport, message, body)
                                               : transport_send_child(engine->transport, slot->route, message, body);
     // What could not be sent counts as lost: the stall timer or the next session sends it again.
     if (code == ERR_BUSY)
@@ -122,9 +131,17 @@ static void send_piece(struct engine *engine, const struct core_update *update)
         return;
     }
     struct link_push push = {
-        .channel = update->channel, .generation = update->piece.generation, .after = update->piece.after, .position = update->piece.position,
-        .is_object = row->is_object, .bodiless = row->bodiless, .header = buffer_bytes(&row->header), .signature = bytes_of(row->signature, SIGNATURE_SIZE),
-        .object = row->object, .size = (uint32_t)row->content.size, .offset = update->piece.offset,
+        .channel = update->channel,
+        .generation = update->piece.generation,
+        .after = update->piece.after,
+        .position = update->piece.position,
+        .is_object = row->is_object,
+        .bodiless = row->bodiless,
+        .header = buffer_bytes(&row->header),
+        .signature = bytes_of(row->signature, SIGNATURE_SIZE),
+        .object = row->object,
+        .size = (uint32_t)row->content.size,
+        .offset = update->piece.offset,
     };
     link_encode_push(slot->session, &push, &engine->out);
     send_link(engine, update->link, bytes_of(row->content.data ? row->content.data + update->piece.offset : NULL, update->piece.length));
@@ -184,7 +201,8 @@ static void raise_alarm(struct engine *engine, const struct core_update *update)
     crypto_hex(bytes_of(engine->links.slots[update->link].station.bytes, STATION_ID_SIZE), id);
     alarm->time_ms = utc_ms();
     snprintf(alarm->kind, sizeof alarm->kind, "%s", kinds[update->alarm]);
-    snprintf(alarm->text, sizeof alarm->text, "station %s, stream %u, lane %u", id, core_channel_stream(update->channel), core_channel_lane(update->channel));
+    snprintf(alarm->text, sizeof alarm->text, "station %s, stream %u, lane %u", id, core_channel_stream(update->channel),
+             core_channel_lane(update->channel));
     char text[320];
     snprintf(text, sizeof text, "%s: %s", alarm->kind, alarm->text);
     report(engine, true, text);
@@ -212,14 +230,25 @@ static void hang_up(struct engine *engine, uint32_t link)
     links_session_over(slot);
 }
 
-struct stage_job { struct station_id peer; unsigned stream, lane; struct arrival_job *part; uint32_t size; struct hash name; };
+struct stage_job {
+    struct station_id peer;
+    unsigned stream, lane;
+    struct arrival_job *part;
+    uint32_t size;
+    struct hash name;
+};
 
 static enum error_code run_stage(void *argument, struct txn *txn, struct error *error)
 {
     (void)error;
     const struct stage_job *stage = argument;
     const struct arrival *part = &stage->part->arrival;
-    struct staged staged = {.position = part->position, .header = stage->name, .size = stage->size, .part = buffer_bytes(&part->body), .head = buffer_bytes(&part->header), .signature = buffer_bytes(&part->signature)};
+    struct staged staged = {.position = part->position,
+                            .header = stage->name,
+                            .size = stage->size,
+                            .part = buffer_bytes(&part->body),
+                            .head = buffer_bytes(&part->header),
+                            .signature = buffer_bytes(&part->signature)};
     staged_write(txn, &stage->peer, stage->stream, stage->lane, &staged);
     return OK;
 }
@@ -247,7 +276,12 @@ static void stage(struct engine *engine, const struct core_update *update)
         free(stage);
         return;
     }
-    *stage = (struct stage_job){.peer = slot->station, .stream = core_channel_stream(update->channel), .lane = core_channel_lane(update->channel), .part = part, .size = assembly->size, .name = assembly->name};
+    *stage = (struct stage_job){.peer = slot->station,
+                                .stream = core_channel_stream(update->channel),
+                                .lane = core_channel_lane(update->channel),
+                                .part = part,
+                                .size = assembly->size,
+                                .name = assembly->name};
     struct call_job call = {.run = run_stage, .finished = stage_written, .argument = stage};
     if (writer_submit_call(engine->config.writer, &call) != OK)
         stage_written(stage, ERR_BUSY, NULL);
@@ -290,8 +324,13 @@ static void accept_piece(struct engine *engine, const struct core_update *update
 {
     struct slot *slot = &engine->links.slots[update->link];
     const struct core_piece *piece = &update->accept.piece;
-    bool kept = links_assemble(slot, update->channel, piece, engine->piece_is_object, engine->piece_header, engine->piece_signature, engine->message->body);
-    struct core_event refused = {.type = EVENT_REFUSED, .now_ms = monotonic_ms(), .link = update->link, .channel = update->channel, .error.fault = SANJI__LINK_FAULT__FAULT_BUSY};
+    bool kept = links_assemble(slot, update->channel, piece, engine->piece_is_object, engine->piece_header, engine->piece_signature,
+                               engine->message->body);
+    struct core_event refused = {.type = EVENT_REFUSED,
+                                 .now_ms = monotonic_ms(),
+                                 .link = update->link,
+                                 .channel = update->channel,
+                                 .error.fault = SANJI__LINK_FAULT__FAULT_BUSY};
     if (!kept) {
         later(engine, &refused);
         return;
@@ -341,7 +380,8 @@ static void carry_out(struct engine *engine, const struct core_update *update)
         send_piece(engine, update);
         break;
     case UPDATE_SEND_ACK:
-        link_encode_ack(slot->session, update->channel, update->ack.generation, update->ack.headers, update->ack.bodies, update->ack.credit_bytes, update->ack.received_position, update->ack.received_offset, &engine->out);
+        link_encode_ack(slot->session, update->channel, update->ack.generation, update->ack.headers, update->ack.bodies,
+                        update->ack.credit_bytes, update->ack.received_position, update->ack.received_offset, &engine->out);
         send_link(engine, update->link, no_body);
         break;
     case UPDATE_SEND_PING:
@@ -354,7 +394,8 @@ static void carry_out(struct engine *engine, const struct core_update *update)
         break;
     case UPDATE_LOAD:
         if (engine->load_count < CORE_UPDATES_MAX)
-            engine->loads[engine->load_count++] = (struct link_load){update->link, update->channel, update->load.after, update->load.max, update->load.skip};
+            engine->loads[engine->load_count++] =
+                (struct link_load){update->link, update->channel, update->load.after, update->load.max, update->load.skip};
         break;
     case UPDATE_ACCEPT:
         accept_piece(engine, update);
@@ -386,11 +427,14 @@ static void step_once(struct engine *engine, const struct core_event *event)
 static void load(struct engine *engine, const struct link_load *want)
 {
     struct core_row rows[CORE_ROWS_MAX];
-    struct core_event event = {.type = EVENT_ROWS, .now_ms = monotonic_ms(), .link = want->link, .channel = want->channel, .rows.rows = rows};
+    struct core_event event = {
+        .type = EVENT_ROWS, .now_ms = monotonic_ms(), .link = want->link, .channel = want->channel, .rows.rows = rows};
     struct txn *txn = reader(engine);
-    if (!txn)
-        return;
-    event.rows.count = links_load(&engine->links.slots[want->link], txn, want->channel, want->after, want->max, want->skip, rows, &event.rows.scanned, &event.rows.more);
+    event.rows.scanned = want->after; // nothing can be read just now: the core asks again
+    event.rows.more = true;
+    if (txn)
+        event.rows.count = links_load(&engine->links.slots[want->link], txn, want->channel, want->after, want->max, want->skip, rows,
+                                      &event.rows.scanned, &event.rows.more);
     step_once(engine, &event);
 }
 
@@ -400,7 +444,9 @@ static void step(struct engine *engine, const struct core_event *event)
     step_once(engine, event);
     while (engine->load_count > 0 || engine->pending_count > 0) {
         if (engine->load_count > 0) {
-            struct link_load want = engine->loads[--engine->load_count];
+            struct link_load want = engine->loads[0];
+            engine->load_count--;
+            memmove(engine->loads, engine->loads + 1, engine->load_count * sizeof *engine->loads);
             load(engine, &want);
         } else {
             struct core_event next = engine->pending[0];
@@ -550,7 +596,14 @@ static void handle_message(struct engine *engine, const struct transport_event *
 
 // ---- enrolment
 
-struct join_job { struct engine *engine; uint64_t reply_to; struct buffer request, reply; struct peer peer; bool enrolled; };
+struct join_job {
+    struct engine *engine;
+    uint64_t reply_to;
+    struct public_key key;
+    struct buffer request, reply;
+    struct peer peer;
+    bool enrolled;
+};
 
 static enum error_code run_join(void *argument, struct txn *txn, struct error *error)
 {
@@ -558,7 +611,7 @@ static enum error_code run_join(void *argument, struct txn *txn, struct error *e
     struct join_job *job = argument;
     buffer_clear(&job->reply);
     const struct engine_hooks *hooks = &job->engine->config.hooks;
-    job->enrolled = hooks->join(hooks->context, txn, buffer_bytes(&job->request), &job->reply, &job->peer);
+    job->enrolled = hooks->join(hooks->context, txn, &job->key, buffer_bytes(&job->request), &job->reply, &job->peer);
     return OK;
 }
 
@@ -585,6 +638,7 @@ static void handle_join(struct engine *engine, const struct transport_event *mes
         return;
     job->engine = engine;
     job->reply_to = message->route;
+    job->key = message->peer;
     buffer_append(&job->request, message->message.data, message->message.size);
     struct call_job call = {.run = run_join, .finished = join_written, .argument = job};
     if (job->request.failed || writer_submit_call(engine->config.writer, &call) != OK) {
@@ -604,7 +658,7 @@ static void after_arrival(struct engine *engine, struct arrival_job *job)
         event.mark = (struct core_mark){job->mark.generation, job->mark.headers, job->mark.bodies};
     } else {
         event.type = EVENT_REFUSED;
-        event.error.fault = job->code != OK                      ? SANJI__LINK_FAULT__FAULT_STORE
+        event.error.fault = job->code != OK                   ? SANJI__LINK_FAULT__FAULT_STORE
                             : job->outcome == RECEIVED_FORGED ? SANJI__LINK_FAULT__FAULT_FORGED
                                                               : SANJI__LINK_FAULT__FAULT_GAP;
         event.error.retry_ms = job->code != OK ? FULL_RETRY_MS : 0;
@@ -802,14 +856,23 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
     engine->config = *config;
     pthread_mutex_init(&engine->status_mutex, NULL);
     pthread_cond_init(&engine->status_cond, NULL);
-    struct core_config core_config = {.links_max = config->listen ? CHILDREN_MAX + 1 : 1, .seed = crypto_random_u64(), .generation = config->generation, .pool_bytes = POOL_BYTES};
+    struct core_config core_config = {.links_max = config->listen ? CHILDREN_MAX + 1 : 1,
+                                      .seed = crypto_random_u64(),
+                                      .generation = config->generation,
+                                      .pool_bytes = POOL_BYTES};
     void *memory = calloc(1, core_size(&core_config)); // resident only where links exist
     enum error_code code = memory && links_init(&engine->links, core_config.links_max) ? OK : error_set(error, ERR_MEMORY, "engine");
     if (memory)
         engine->core = core_init(memory, &core_config);
     if (code == OK)
         code = signers_create(&config->root, &engine->signers, error);
-    struct transport_config transport = {.public_key = *config->transport_public, .secret_key = *config->transport_secret, .listen = config->listen, .join = config->join, .enrolled = enrolled, .context = engine, .wake_fd_extra = -1};
+    struct transport_config transport = {.public_key = *config->transport_public,
+                                         .secret_key = *config->transport_secret,
+                                         .listen = config->listen,
+                                         .join = config->join,
+                                         .enrolled = enrolled,
+                                         .context = engine,
+                                         .wake_fd_extra = -1};
     if (code == OK)
         code = transport_create(&transport, &engine->transport, error);
     crypto_wipe(&transport.secret_key, sizeof transport.secret_key);

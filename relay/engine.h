@@ -11,13 +11,15 @@ struct engine;
 
 struct engine_hooks {
     void *context;
-    // One join request, inside a transaction; appends the JoinReply. `ret_peer` and true: a station was enrolled (or was before).
-    bool (*join)(void *context, struct txn *txn, struct bytes request, struct buffer *ret_reply, struct peer *ret_peer);
+    // One join request, which came under the CURVE key `key`, inside a transaction; appends the JoinReply. `ret_peer` and true: a station
+    // was enrolled (or was before).
+    bool (*join)(void *context, struct txn *txn, const struct public_key *key, struct bytes request, struct buffer *ret_reply,
+                 struct peer *ret_peer);
     // Time has passed: what the station owes. Runs in a transaction when `due` said so.
     enum error_code (*tick)(void *context, struct txn *txn, struct error *error);
-    int64_t (*due_ms)(void *context);  // ms until tick is wanted, 0 now, -1 never; asked on the engine's thread, must be quick
+    int64_t (*due_ms)(void *context); // ms until tick is wanted, 0 now, -1 never; asked on the engine's thread, must be quick
     void (*documents)(void *context, uint32_t *ret_codebook, uint32_t *ret_units); // versions in force
-    void (*log)(void *context, bool alarm, const char *text); // one line, no personal data
+    void (*log)(void *context, bool alarm, const char *text);                      // one line, no personal data
 };
 
 struct engine_config {
@@ -27,8 +29,8 @@ struct engine_config {
     struct hash root;
     const struct public_key *transport_public;
     const struct secret_key *transport_secret;
-    const char *listen, *join;          // NULL: none
-    const char *parent_endpoint;        // NULL at the root
+    const char *listen, *join;   // NULL: none
+    const char *parent_endpoint; // NULL at the root
     uint32_t ordinal;
     uint64_t nonce, generation;
     struct engine_hooks hooks;
@@ -38,8 +40,8 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
 void engine_destroy(struct engine *engine); // takes NULL
 // Until engine_stop(). Returns OK, or why the node can't go on.
 enum error_code engine_run(struct engine *engine, struct error *error);
-void engine_stop(struct engine *engine);    // any thread, or a signal handler
-void engine_wake(struct engine *engine);    // the writer's `done` hook
+void engine_stop(struct engine *engine); // any thread, or a signal handler
+void engine_wake(struct engine *engine); // the writer's `done` hook
 
 // For status, from any thread while engine_run is running; otherwise returns 0. At most `max` links, the parent's first.
 struct engine_link {

@@ -7,9 +7,9 @@
 #include "link.pb-c.h"
 
 enum {
-    LOAD_BYTES_MAX = 512 * 1024,     // ahead of sending, for one channel: two of the largest bodies
-    LOAD_LOOKED_MAX = 4096,          // rows looked at in one go while those that the peer holds are left out: some ms
-    KNOWN_MAX = 1 << 20,             // heads of one peer during repair: 60 MB at most, and only then
+    LOAD_BYTES_MAX = 512 * 1024, // ahead of sending, for one channel: two of the largest bodies
+    LOAD_LOOKED_MAX = 4096,      // rows looked at in one go while those that the peer holds are left out: some ms
+    KNOWN_MAX = 1 << 20,         // heads of one peer during repair: 60 MB at most, and only then
 };
 
 // ---- slots
@@ -89,7 +89,8 @@ bool links_find_station(const struct links *links, const struct station_id *stat
 
 void links_set_parent(struct links *links, const struct certificate *parent)
 {
-    links->slots[0] = (struct slot){.used = true, .parent = true, .station = parent->station, .key = parent->transport_key, .certificate = parent->hash};
+    links->slots[0] =
+        (struct slot){.used = true, .parent = true, .station = parent->station, .key = parent->transport_key, .certificate = parent->hash};
     *key_place(links, &parent->transport_key) = 1;
 }
 
@@ -99,7 +100,8 @@ bool links_add_child(struct links *links, const struct peer *peer, uint32_t *ret
     if (links->count == links->max || links_find(links, &peer->transport_key, &link))
         return false;
     link = links->count++;
-    links->slots[link] = (struct slot){.used = true, .station = peer->station, .key = peer->transport_key, .certificate = peer->certificate};
+    links->slots[link] =
+        (struct slot){.used = true, .station = peer->station, .key = peer->transport_key, .certificate = peer->certificate};
     *key_place(links, &peer->transport_key) = link + 1;
     *ret_link = link;
     return true;
@@ -118,7 +120,8 @@ static struct core_staged take_staged(struct slot *slot, struct txn *txn, unsign
 {
     struct staged staged;
     struct assembly *assembly = NULL;
-    if (!staged_read(txn, &slot->station, core_channel_stream(channel), core_channel_lane(channel), &staged) || staged.part.size == 0 || staged.part.size >= staged.size)
+    if (!staged_read(txn, &slot->station, core_channel_stream(channel), core_channel_lane(channel), &staged) || staged.part.size == 0 ||
+        staged.part.size >= staged.size)
         return (struct core_staged){0};
     slot->staged[channel] = true;
     links_discard(slot, channel);
@@ -131,7 +134,8 @@ static struct core_staged take_staged(struct slot *slot, struct txn *txn, unsign
     buffer_append(&assembly->header, staged.head.data, staged.head.size);
     buffer_append(&assembly->signature, staged.signature.data, staged.signature.size);
     buffer_append(&assembly->body, staged.part.data, staged.part.size);
-    return (struct core_staged){.position = staged.position, .offset = (uint32_t)staged.part.size, .size = staged.size, .header = staged.header};
+    return (struct core_staged){
+        .position = staged.position, .offset = (uint32_t)staged.part.size, .size = staged.size, .header = staged.header};
 }
 
 void links_marks(struct slot *slot, struct txn *txn, struct core_mark *marks, uint64_t *ends, struct core_staged *staged)
@@ -149,7 +153,10 @@ void links_marks(struct slot *slot, struct txn *txn, struct core_mark *marks, ui
 
 // ---- sending
 
-static int known_compare(const void *a, const void *b) { return memcmp(((const struct known_head *)a)->key, ((const struct known_head *)b)->key, FEED_KEY_SIZE); }
+static int known_compare(const void *a, const void *b)
+{
+    return memcmp(((const struct known_head *)a)->key, ((const struct known_head *)b)->key, FEED_KEY_SIZE);
+}
 
 static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, const struct batch_row *row, bool with_body)
 {
@@ -170,9 +177,11 @@ static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, con
 }
 
 // Fills `row` from the stream's row. False: the peer has it, or the store failed.
-static bool load_row(struct slot *slot, struct txn *txn, unsigned channel, const struct stream_row *from, bool skip, struct outgoing_row *row)
+static bool load_row(struct slot *slot, struct txn *txn, unsigned channel, const struct stream_row *from, bool skip,
+                     struct outgoing_row *row)
 {
-    *row = (struct outgoing_row){.position = from->position, .is_object = from->is_object, .bodiless = from->bodiless, .object = from->object};
+    *row =
+        (struct outgoing_row){.position = from->position, .is_object = from->is_object, .bodiless = from->bodiless, .object = from->object};
     if (from->is_object) {
         enum object_kind kind;
         struct bytes content;
@@ -194,7 +203,8 @@ static bool load_row(struct slot *slot, struct txn *txn, unsigned channel, const
     return true;
 }
 
-uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64_t after, uint32_t max, bool skip, struct core_row *rows, uint64_t *ret_scanned, bool *ret_more)
+uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64_t after, uint32_t max, bool skip, struct core_row *rows,
+                    uint64_t *ret_scanned, bool *ret_more)
 {
     struct stream stream = our_stream(slot, channel);
     if (!slot->outgoing[channel])
@@ -223,7 +233,9 @@ uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64
             if (!load_row(slot, txn, channel, &found[i], skip, row) || row->header.failed || row->content.failed)
                 continue;
             outgoing->count++;
-            rows[count++] = (struct core_row){.position = row->position, .size = (uint32_t)row->content.size, .overhead = row->is_object ? HASH_SIZE : (uint32_t)row->header.size + SIGNATURE_SIZE};
+            rows[count++] = (struct core_row){.position = row->position,
+                                              .size = (uint32_t)row->content.size,
+                                              .overhead = row->is_object ? HASH_SIZE : (uint32_t)row->header.size + SIGNATURE_SIZE};
             bytes += row->content.size + row->header.size;
         }
     }
@@ -271,19 +283,26 @@ void links_discard(struct slot *slot, unsigned channel)
     slot->assembly[channel] = NULL;
 }
 
-bool links_assemble(struct slot *slot, unsigned channel, const struct core_piece *piece, bool is_object, struct bytes header, struct bytes signature, struct bytes body)
+bool links_assemble(struct slot *slot, unsigned channel, const struct core_piece *piece, bool is_object, struct bytes header,
+                    struct bytes signature, struct bytes body)
 {
     if (piece->offset == 0) {
         links_discard(slot, channel);
         struct assembly *assembly = slot->assembly[channel] = calloc(1, sizeof *assembly);
         if (!assembly)
             return false;
-        *assembly = (struct assembly){.is_object = is_object, .generation = piece->generation, .after = piece->after, .position = piece->position, .size = piece->size, .name = piece->name};
+        *assembly = (struct assembly){.is_object = is_object,
+                                      .generation = piece->generation,
+                                      .after = piece->after,
+                                      .position = piece->position,
+                                      .size = piece->size,
+                                      .name = piece->name};
         buffer_append(&assembly->header, header.data, header.size);
         buffer_append(&assembly->signature, signature.data, signature.size);
     }
     struct assembly *assembly = slot->assembly[channel];
-    if (!assembly || assembly->position != piece->position || assembly->body.size != piece->offset || assembly->size != piece->size || piece->size - piece->offset < body.size)
+    if (!assembly || assembly->position != piece->position || assembly->body.size != piece->offset || assembly->size != piece->size ||
+        piece->size - piece->offset < body.size)
         return false;
     // A part that was staged goes on under the generation and place of this session.
     assembly->generation = piece->generation;
@@ -294,7 +313,8 @@ bool links_assemble(struct slot *slot, unsigned channel, const struct core_piece
 
 static void arrival_fill(struct arrival *arrival, const struct assembly *assembly)
 {
-    *arrival = (struct arrival){.generation = assembly->generation, .position = assembly->position, .is_object = assembly->is_object, .object = assembly->name};
+    *arrival = (struct arrival){
+        .generation = assembly->generation, .position = assembly->position, .is_object = assembly->is_object, .object = assembly->name};
 }
 
 struct arrival_job *links_assembled(struct slot *slot, uint32_t link, unsigned channel, uint64_t received_ms)

@@ -38,7 +38,7 @@ struct join_reply {
     struct bytes certificate;      // SignedCertificate of the joiner
     struct bytes chain[CHAIN_MAX]; // root record first, parent last
     uint32_t chain_count;
-    char link[ADDRESS_MAX + 1];  // link endpoint of the parent
+    char link[ADDRESS_MAX + 1];   // link endpoint of the parent
     struct bytes codebook, units; // documents
     uint32_t codebook_version, units_version;
 };

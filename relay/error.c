@@ -49,10 +49,9 @@ enum error_code error_set_errno(struct error *error, enum error_code code, const
 
 static const struct {
     const char *name, *en, *zh, *do_en, *do_zh;
-} errors[ERROR_COUNT] = {
-    [OK] = {"OK", "done", "完成", "nothing", "无"},
+} errors[ERROR_COUNT] = {[OK] = {"OK", "done", "完成", "nothing", "无"},
 #define X(name, en, zh, do_en, do_zh) [name] = {#name, en, zh, do_en, do_zh},
-    ERROR_LIST(X)
+                         ERROR_LIST(X)
 #undef X
 };
 

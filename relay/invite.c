@@ -2,64 +2,63 @@
 
 #include <stdio.h>
 
-#include "relay/language.h"
+#include "relay/row.h"
 
-// TOKENS: token_name(secret) -> this. All integers big-endian.
-enum {
-    TOKEN_CODE = 0,                                  // 33, NUL-padded
-    TOKEN_FROM = TOKEN_CODE + UNIT_CODE_MAX + 1,     // be32
-    TOKEN_TIER = TOKEN_FROM + 4,                     // 33
-    TOKEN_DEPTH = TOKEN_TIER + TIER_NAME_MAX + 1,    // be32
-    TOKEN_PERIOD = TOKEN_DEPTH + 4,                  // be32
-    TOKEN_EXPIRES = TOKEN_PERIOD + 4,                // be64
-    TOKEN_USED = TOKEN_EXPIRES + 8,                  // u8
-    TOKEN_STATION = TOKEN_USED + 1,                  // 16: who used it
-    TOKEN_KEYS = TOKEN_STATION + STATION_ID_SIZE,    // 96: its three public keys
-    TOKEN_CERTIFICATE = TOKEN_KEYS + 3 * PUBLIC_KEY_SIZE, // 32: what it was given
-    TOKEN_ROW_SIZE = TOKEN_CERTIFICATE + HASH_SIZE,
+struct token_row {
+    struct invited_unit unit;
+    int32_t period;
+    uint64_t expires_ms;
+    bool used;
+    struct station_id station;
+    uint8_t keys[3 * PUBLIC_KEY_SIZE];
+    struct hash certificate;
 };
 
-struct token_row { struct invited_unit unit; int32_t period; uint64_t expires_ms; bool used; struct station_id station; uint8_t keys[3 * PUBLIC_KEY_SIZE]; struct hash certificate; };
+// TOKENS: token_name(secret) -> unit text || from be32 || tier text || depth be32 || period be32 || expires be64 || used u8 ||
+// station 16 || keys 96 || certificate 32 || checksum
+static bool token_take(struct row *from, struct token_row *ret)
+{
+    row_take_text(from, ret->unit.code, sizeof ret->unit.code);
+    ret->unit.from = row_take_u32(from);
+    row_take_text(from, ret->unit.tier, sizeof ret->unit.tier);
+    ret->unit.depth = row_take_u32(from);
+    ret->period = (int32_t)row_take_u32(from);
+    ret->expires_ms = row_take_u64(from);
+    ret->used = row_take_u8(from) != 0;
+    row_take_raw(from, ret->station.bytes, STATION_ID_SIZE);
+    row_take_raw(from, ret->keys, sizeof ret->keys);
+    row_take_raw(from, ret->certificate.bytes, HASH_SIZE);
+    return row_end(from);
+}
 
 static bool token_read(struct txn *txn, const struct hash *name, struct token_row *ret)
 {
-    struct bytes value;
-    if (!txn_get(txn, TABLE_TOKENS, bytes_of(name->bytes, HASH_SIZE), &value) || value.size != TOKEN_ROW_SIZE)
-        return false;
-    const uint8_t *p = value.data;
-    memcpy(ret->unit.code, p + TOKEN_CODE, UNIT_CODE_MAX + 1);
-    ret->unit.from = get_be32(p + TOKEN_FROM);
-    memcpy(ret->unit.tier, p + TOKEN_TIER, TIER_NAME_MAX + 1);
-    ret->unit.depth = get_be32(p + TOKEN_DEPTH);
-    ret->period = (int32_t)get_be32(p + TOKEN_PERIOD);
-    ret->expires_ms = get_be64(p + TOKEN_EXPIRES);
-    ret->used = p[TOKEN_USED] != 0;
-    memcpy(ret->station.bytes, p + TOKEN_STATION, STATION_ID_SIZE);
-    memcpy(ret->keys, p + TOKEN_KEYS, sizeof ret->keys);
-    memcpy(ret->certificate.bytes, p + TOKEN_CERTIFICATE, HASH_SIZE);
-    return true;
+    struct row row;
+    return row_read(txn, TABLE_TOKENS, bytes_of(name->bytes, HASH_SIZE), &row) && token_take(&row, ret);
 }
 
 static void token_write(struct txn *txn, const struct hash *name, const struct token_row *row)
 {
-    uint8_t p[TOKEN_ROW_SIZE] = {0};
-    memcpy(p + TOKEN_CODE, row->unit.code, UNIT_CODE_MAX + 1);
-    put_be32(p + TOKEN_FROM, row->unit.from);
-    memcpy(p + TOKEN_TIER, row->unit.tier, TIER_NAME_MAX + 1);
-    put_be32(p + TOKEN_DEPTH, row->unit.depth);
-    put_be32(p + TOKEN_PERIOD, (uint32_t)row->period);
-    put_be64(p + TOKEN_EXPIRES, row->expires_ms);
-    p[TOKEN_USED] = row->used;
-    memcpy(p + TOKEN_STATION, row->station.bytes, STATION_ID_SIZE);
-    memcpy(p + TOKEN_KEYS, row->keys, sizeof row->keys);
-    memcpy(p + TOKEN_CERTIFICATE, row->certificate.bytes, HASH_SIZE);
-    txn_put(txn, TABLE_TOKENS, bytes_of(name->bytes, HASH_SIZE), bytes_of(p, sizeof p));
+    struct buffer fields = {0};
+    row_text(&fields, row->unit.code);
+    row_u32(&fields, row->unit.from);
+    row_text(&fields, row->unit.tier);
+    row_u32(&fields, row->unit.depth);
+    row_u32(&fields, (uint32_t)row->period);
+    row_u64(&fields, row->expires_ms);
+    row_u8(&fields, row->used);
+    row_raw(&fields, row->station.bytes, STATION_ID_SIZE);
+    row_raw(&fields, row->keys, sizeof row->keys);
+    row_raw(&fields, row->certificate.bytes, HASH_SIZE);
+    row_write(txn, TABLE_TOKENS, bytes_of(name->bytes, HASH_SIZE), &fields);
 }
 
-void invite(struct txn *txn, const struct host *host, const struct invited_unit *unit, int32_t from_period, uint64_t expires_ms, struct join_token *ret)
+void invite(struct txn *txn, const struct host *host, const struct invited_unit *unit, int32_t from_period, uint64_t expires_ms,
+            struct join_token *ret)
 {
     struct token_row row = {.unit = *unit, .period = from_period, .expires_ms = expires_ms};
-    struct join_token token = {.parent_key = *host->transport_key, .root = host->root, .parent = host->self->hash, .expires_ms = expires_ms};
+    struct join_token token = {
+        .parent_key = *host->transport_key, .root = host->root, .parent = host->self->hash, .expires_ms = expires_ms};
     crypto_random(token.secret, sizeof token.secret);
     snprintf(token.endpoint, sizeof token.endpoint, "%s", host->join);
     snprintf(token.unit, sizeof token.unit, "%s", unit->code);
@@ -73,9 +72,10 @@ bool invited(struct txn *txn, const char *unit, uint64_t now_ms)
     bool found = false;
     struct cursor *cursor = cursor_open(txn, TABLE_TOKENS);
     for (bool at = cursor && cursor_seek(cursor, bytes_of("", 0)); at && !found; at = cursor_next(cursor)) {
-        struct bytes value = cursor_value(cursor);
-        found = value.size == TOKEN_ROW_SIZE && strncmp((const char *)value.data + TOKEN_CODE, unit, UNIT_CODE_MAX + 1) == 0 &&
-                !value.data[TOKEN_USED] && get_be64(value.data + TOKEN_EXPIRES) > now_ms;
+        struct row row;
+        struct token_row token;
+        found = row_at(txn, TABLE_TOKENS, cursor, &row) && token_take(&row, &token) && strcmp(token.unit.code, unit) == 0 && !token.used &&
+                token.expires_ms > now_ms;
     }
     cursor_close(cursor);
     return found;
@@ -106,9 +106,20 @@ static void keys_of(const struct join_request *request, uint8_t ret[3 * PUBLIC_K
 }
 
 // Issues the certificate and enrols the station as our child. Its term is above ours, and so above whoever spoke for the unit before.
-static bool enrol(struct txn *txn, const struct host *host, const struct join_request *request, struct token_row *row, uint64_t now_ms, struct peer *ret_peer)
+static bool enrol(struct txn *txn, const struct host *host, const struct join_request *request, struct token_row *row, uint64_t now_ms,
+                  struct peer *ret_peer)
 {
-    struct certificate draft = {.station = request->station, .unit_from = row->unit.from, .sign_key = request->sign_key, .seal_key = request->seal_key, .transport_key = request->transport_key, .units = host->self->units, .term = host->self->term + 1, .from_period = row->period, .issued_ms = now_ms, .ordinal = 1, .depth = row->unit.depth};
+    struct certificate draft = {.station = request->station,
+                                .unit_from = row->unit.from,
+                                .sign_key = request->sign_key,
+                                .seal_key = request->seal_key,
+                                .transport_key = request->transport_key,
+                                .units = host->self->units,
+                                .term = host->self->term + 1,
+                                .from_period = row->period,
+                                .issued_ms = now_ms,
+                                .ordinal = 1,
+                                .depth = row->unit.depth};
     memcpy(draft.unit, row->unit.code, sizeof draft.unit);
     memcpy(draft.tier, row->unit.tier, sizeof draft.tier);
     crypto_random(draft.serial, sizeof draft.serial);
@@ -122,7 +133,8 @@ static bool enrol(struct txn *txn, const struct host *host, const struct join_re
     buffer_finish(&wire);
     if (code != OK)
         return false;
-    *ret_peer = (struct peer){.station = request->station, .transport_key = request->transport_key, .certificate = draft.hash, .enrolled_ms = now_ms};
+    *ret_peer = (struct peer){
+        .station = request->station, .transport_key = request->transport_key, .certificate = draft.hash, .enrolled_ms = now_ms};
     memcpy(ret_peer->unit, row->unit.code, sizeof ret_peer->unit);
     snprintf(ret_peer->listen, sizeof ret_peer->listen, "%s", request->listen);
     peer_write(txn, ret_peer);
@@ -150,7 +162,8 @@ static uint32_t chain(struct txn *txn, const struct certificate *self, struct by
 }
 
 // Everything is written: the reply is put together from what the store now has.
-static bool answer(struct txn *txn, const struct host *host, const struct hash *certificate, const struct given_documents *documents, struct buffer *ret_reply)
+static bool answer(struct txn *txn, const struct host *host, const struct hash *certificate, const struct given_documents *documents,
+                   struct buffer *ret_reply)
 {
     struct join_reply reply = {.codebook_version = documents->codebook_version, .units_version = documents->units_version};
     enum object_kind kind;
@@ -178,11 +191,13 @@ static bool unit_taken(struct txn *txn, const char *unit)
     return false;
 }
 
-bool admit(struct txn *txn, const struct host *host, struct bytes wire, uint64_t now_ms, const struct given_documents *documents, struct buffer *ret_reply, struct peer *ret_peer)
+bool admit(struct txn *txn, const struct host *host, const struct public_key *key, struct bytes wire, uint64_t now_ms,
+           const struct given_documents *documents, struct buffer *ret_reply, struct peer *ret_peer)
 {
     struct join_request request;
     struct token_row row;
-    if (join_request_unpack(wire, &request, NULL) != OK || join_request_check(&request, NULL) != OK)
+    if (join_request_unpack(wire, &request, NULL) != OK || join_request_check(&request, NULL) != OK ||
+        memcmp(&request.transport_key, key, sizeof *key) != 0)
         return refuse(ret_reply, "the request is not a valid join request", "请求不是有效的加入请求");
     struct hash name = token_name(request.secret);
     if (!token_read(txn, &name, &row))
@@ -192,7 +207,8 @@ bool admit(struct txn *txn, const struct host *host, struct bytes wire, uint64_t
     if (row.used) {
         if (memcmp(keys, row.keys, sizeof keys) != 0 || !station_equal(&row.station, &request.station)) {
             alarm_token(txn, row.unit.code, now_ms);
-            return refuse(ret_reply, "this token has been used by another station; the admin was told", "此令牌已被另一站点使用；已通知管理员");
+            return refuse(ret_reply, "this token has been used by another station; the admin was told",
+                          "此令牌已被另一站点使用；已通知管理员");
         }
         if (!peer_read(txn, &request.station, ret_peer))
             return refuse(ret_reply, "the station enrolled with this token is gone", "用此令牌加入的站点已不存在");

@@ -4,25 +4,35 @@
 #include "relay/journal.h"
 
 // The unit that a token is for, as the unit tree has it.
-struct invited_unit { char code[UNIT_CODE_MAX + 1]; uint32_t from; char tier[TIER_NAME_MAX + 1]; uint32_t depth; };
+struct invited_unit {
+    char code[UNIT_CODE_MAX + 1];
+    uint32_t from;
+    char tier[TIER_NAME_MAX + 1];
+    uint32_t depth;
+};
 
 // Who admits.
 struct host {
     const struct certificate *self;
     const struct secret_key *sign_key;
     struct hash root;
-    const char *link;              // our link endpoint, for the reply
-    const char *join;              // our join endpoint, for the token
+    const char *link; // our link endpoint, for the reply
+    const char *join; // our join endpoint, for the token
     const struct public_key *transport_key;
 };
 
 // A new token, remembered by the hash of its secret only. The token works once, until `expires_ms`.
-void invite(struct txn *txn, const struct host *host, const struct invited_unit *unit, int32_t from_period, uint64_t expires_ms, struct join_token *ret);
+void invite(struct txn *txn, const struct host *host, const struct invited_unit *unit, int32_t from_period, uint64_t expires_ms,
+            struct join_token *ret);
 // Whether a token for the unit is out, unused and not expired.
 bool invited(struct txn *txn, const char *unit, uint64_t now_ms);
 
-// Answers a join request: appends a JoinReply, which may be a refusal with its reason. True: `ret_peer` is enrolled (now, or before with
-// the same keys: then it gets the same certificate). A used token in other hands raises an alarm. `documents`: what is
-// in force, from the objects.
-struct given_documents { struct hash codebook, units; uint32_t codebook_version, units_version; }; // codebook zero: none
-bool admit(struct txn *txn, const struct host *host, struct bytes request, uint64_t now_ms, const struct given_documents *documents, struct buffer *ret_reply, struct peer *ret_peer);
+// Answers a join request that came under the CURVE key `key`: appends a JoinReply, which may be a refusal with its reason. True: `ret_peer`
+// is enrolled (now, or before with the same keys: then it gets the same certificate). A used token in other hands raises an alarm.
+// `documents`: what is in force, from the objects.
+struct given_documents {
+    struct hash codebook, units;
+    uint32_t codebook_version, units_version;
+}; // codebook zero: none
+bool admit(struct txn *txn, const struct host *host, const struct public_key *key, struct bytes request, uint64_t now_ms,
+           const struct given_documents *documents, struct buffer *ret_reply, struct peer *ret_peer);

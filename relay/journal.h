@@ -6,19 +6,19 @@
 #include "relay/store.h"
 
 enum {
-    META_NAME_MAX = 32,           // bytes
-    REASON_MAX = 63,              // bytes; longer ones are cut
-    EVIDENCE_MAX = 64,            // batches kept per feed: two prove a fork, the rest is for a cut that names another survivor
-    ALARMS_MAX = 1000,            // kept: more than a person reads
+    META_NAME_MAX = 32, // bytes
+    REASON_MAX = 63,    // bytes; longer ones are cut
+    EVIDENCE_MAX = 64,  // batches kept per feed: two prove a fork, the rest is for a cut that names another survivor
+    ALARMS_MAX = 1000,  // kept: more than a person reads
 };
 
 // META. A store without it was made but not set up: ERR_NOT_FOUND, and journal_create() may follow. journal_create(): ERR_EXISTS in the
 // transaction when there is one. ERR_VERSION: a format we don't know.
 struct journal_meta {
-    uint32_t format;              // STORE_FORMAT
+    uint32_t format; // STORE_FORMAT
     struct station_id station;
-    uint64_t generation;          // random; a new one when the journal was rebuilt
-    uint64_t starts;              // see struct Marker
+    uint64_t generation; // random; a new one when the journal was rebuilt
+    uint64_t starts;     // see struct Marker
 };
 void journal_create(struct txn *txn, const struct journal_meta *meta);
 enum error_code journal_meta_read(struct txn *txn, struct journal_meta *ret, struct error *error);
@@ -36,14 +36,14 @@ bool feed_read(struct txn *txn, uint32_t id, struct feed_key *ret_key, struct fe
 // ---- batches
 enum verdict { VERDICT_NONE, VERDICT_APPLIED, VERDICT_REJECTED, VERDICT_DEFERRED, VERDICT_HELD /* header alone, or not ours to read */ };
 struct batch_row {
-    uint64_t position;            // 1, 2, 3 ...
-    uint32_t feed;                // id
-    uint64_t first;               // of the header, so that scans need not decode
+    uint64_t position; // 1, 2, 3 ...
+    uint32_t feed;     // id
+    uint64_t first;    // of the header, so that scans need not decode
     uint32_t count;
-    uint64_t received_ms;         // UTC, this station's clock
-    struct station_id from;       // the peer that brought it; zero: made here
+    uint64_t received_ms;   // UTC, this station's clock
+    struct station_id from; // the peer that brought it; zero: made here
     enum verdict verdict;
-    char reason[REASON_MAX + 1];  // of a rejection, or what a deferred one waits for
+    char reason[REASON_MAX + 1];          // of a rejection, or what a deferred one waits for
     struct bytes header, signature, body; // body.size 0: not held
 };
 uint64_t journal_end(struct txn *txn); // last position, 0: empty
@@ -58,8 +58,14 @@ bool journal_find(struct txn *txn, uint32_t feed, uint64_t sequence, uint64_t *r
 struct hash journal_digest(const struct batch_row *row);
 
 // ---- the other batches of a fork. Kept once each, at most EVIDENCE_MAX per feed; a body that comes later is added.
-struct evidence { uint32_t feed; uint64_t first; struct hash header_hash; struct bytes header, signature, body; };
-void evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const struct hash *header_hash, struct bytes header, struct bytes signature, struct bytes body);
+struct evidence {
+    uint32_t feed;
+    uint64_t first;
+    struct hash header_hash;
+    struct bytes header, signature, body;
+};
+void evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const struct hash *header_hash, struct bytes header,
+                  struct bytes signature, struct bytes body);
 // The first of `feed`, or the one after `after`. False at the end.
 bool evidence_next(struct txn *txn, uint32_t feed, const struct evidence *after, struct evidence *ret);
 
@@ -74,12 +80,16 @@ bool object_read(struct txn *txn, const struct hash *hash, enum object_kind *ret
 void object_add(struct txn *txn, const struct hash *hash, enum object_kind kind, struct bytes content);
 
 // ---- streams: what this station owes. Positions are 1, 2, 3 ... in each (stream, peer, lane); `peer` matters for DOWN_ONE only.
-struct stream { uint8_t stream; uint8_t lane; struct station_id peer; };
+struct stream {
+    uint8_t stream;
+    uint8_t lane;
+    struct station_id peer;
+};
 struct stream_row {
     uint64_t position;
     bool is_object;
-    bool bodiless;                // the body may not travel there
-    uint64_t batch;               // journal position
+    bool bodiless;  // the body may not travel there
+    uint64_t batch; // journal position
     struct hash object;
 };
 uint64_t stream_end(struct txn *txn, const struct stream *stream);
@@ -90,25 +100,44 @@ uint32_t stream_read(struct txn *txn, const struct stream *stream, uint64_t afte
 bool stream_carry(struct txn *txn, const struct stream *stream, const struct hash *object);
 
 // ---- cursors. Absent: false, and `ret` is untouched.
-struct mark { uint64_t generation, headers, bodies, time_ms; };
+struct mark {
+    uint64_t generation, headers, bodies, time_ms;
+};
 // `ours`: what we hold of the peer's stream. Otherwise: what the peer acknowledged of ours.
 bool mark_read(struct txn *txn, const struct station_id *peer, bool ours, unsigned stream, unsigned lane, struct mark *ret);
 void mark_write(struct txn *txn, const struct station_id *peer, bool ours, unsigned stream, unsigned lane, const struct mark *mark);
 
 // ---- a body received in part
-struct staged { uint64_t position; struct hash header; uint32_t size; struct bytes part, head, signature; };
+struct staged {
+    uint64_t position;
+    struct hash header;
+    uint32_t size;
+    struct bytes part, head, signature;
+};
 bool staged_read(struct txn *txn, const struct station_id *peer, unsigned stream, unsigned lane, struct staged *ret);
 void staged_write(struct txn *txn, const struct station_id *peer, unsigned stream, unsigned lane, const struct staged *staged);
 void staged_drop(struct txn *txn, const struct station_id *peer, unsigned stream, unsigned lane);
 
 // ---- enrolled children
-struct peer { struct station_id station; struct public_key transport_key; struct hash certificate; char unit[UNIT_CODE_MAX + 1]; uint64_t enrolled_ms; bool barred; char listen[128]; };
+struct peer {
+    struct station_id station;
+    struct public_key transport_key;
+    struct hash certificate;
+    char unit[UNIT_CODE_MAX + 1];
+    uint64_t enrolled_ms;
+    bool barred;
+    char listen[128];
+};
 bool peer_read(struct txn *txn, const struct station_id *station, struct peer *ret);
 void peer_write(struct txn *txn, const struct peer *peer);
 // In order of station id; `after` zero to begin. False at the end.
 bool peer_next(struct txn *txn, const struct station_id *after, struct peer *ret);
 
 // ---- alarms: for a person; the last ALARMS_MAX are kept, in the order they were added (the clock may jump)
-struct alarm { uint64_t time_ms; char kind[32]; char text[256]; };
+struct alarm {
+    uint64_t time_ms;
+    char kind[32];
+    char text[256];
+};
 void alarm_add(struct txn *txn, const struct alarm *alarm);
 uint32_t alarm_last(struct txn *txn, struct alarm *alarms, uint32_t max); // newest first

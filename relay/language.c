@@ -9,10 +9,7 @@ void language_set(enum language language) { current = language; }
 
 enum language language_get(void) { return current; }
 
-enum language language_parse(const char *text)
-{
-    return text && strncmp(text, "zh", 2) == 0 ? LANGUAGE_ZH : LANGUAGE_EN;
-}
+enum language language_parse(const char *text) { return text && strncmp(text, "zh", 2) == 0 ? LANGUAGE_ZH : LANGUAGE_EN; }
 
 enum language language_from_environment(void)
 {

@@ -17,9 +17,15 @@ static bool copy_hash(const ProtobufCBinaryData *from, struct hash *ret)
     return true;
 }
 
-static ProtobufCBinaryData binary(const void *data, size_t size) { return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data}; }
+static ProtobufCBinaryData binary(const void *data, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data};
+}
 
-static ProtobufCBinaryData hash_binary(const struct hash *hash) { return hash_is_zero(hash) ? binary(NULL, 0) : binary(hash->bytes, HASH_SIZE); }
+static ProtobufCBinaryData hash_binary(const struct hash *hash)
+{
+    return hash_is_zero(hash) ? binary(NULL, 0) : binary(hash->bytes, HASH_SIZE);
+}
 
 static bool channel_of(unsigned stream, unsigned lane, unsigned *ret)
 {
@@ -33,12 +39,14 @@ static bool channel_of(unsigned stream, unsigned lane, unsigned *ret)
 
 static bool feed_in(const Sanji__Feed *from, struct feed_key *ret)
 {
-    if (!from || from->station.len != STATION_ID_SIZE || from->lane < SANJI__LANE__URGENT || from->lane > SANJI__LANE__BULK || from->audience < SANJI__AUDIENCE__UP || from->audience > SANJI__AUDIENCE__STATION)
+    if (!from || from->station.len != STATION_ID_SIZE || from->lane < SANJI__LANE__URGENT || from->lane > SANJI__LANE__BULK ||
+        from->audience < SANJI__AUDIENCE__UP || from->audience > SANJI__AUDIENCE__STATION)
         return false;
     bool addressed = from->audience == SANJI__AUDIENCE__STATION;
     if (from->addressee.len != (addressed ? STATION_ID_SIZE : 0))
         return false;
-    *ret = (struct feed_key){.ordinal = from->ordinal, .nonce = from->nonce, .lane = (uint8_t)from->lane, .audience = (uint8_t)from->audience};
+    *ret =
+        (struct feed_key){.ordinal = from->ordinal, .nonce = from->nonce, .lane = (uint8_t)from->lane, .audience = (uint8_t)from->audience};
     memcpy(ret->station.bytes, from->station.data, STATION_ID_SIZE);
     if (addressed)
         memcpy(ret->addressee.bytes, from->addressee.data, STATION_ID_SIZE);
@@ -65,8 +73,14 @@ static bool hello_in(const Sanji__Hello *from, uint64_t session, struct link_in 
 {
     struct core_hello *hello = &ret->hello.hello;
     *hello = (struct core_hello){
-        .version_min = from->version_min, .version_max = from->version_max, .session = session, .credit_bytes = from->credit_bytes,
-        .ordinal = from->ordinal, .nonce = from->nonce, .reply = from->reply, .wants_incarnation = from->wants_incarnation,
+        .version_min = from->version_min,
+        .version_max = from->version_max,
+        .session = session,
+        .credit_bytes = from->credit_bytes,
+        .ordinal = from->ordinal,
+        .nonce = from->nonce,
+        .reply = from->reply,
+        .wants_incarnation = from->wants_incarnation,
     };
     ret->hello.codebook = from->codebook;
     ret->hello.units = from->units;
@@ -104,8 +118,14 @@ static bool push_in(const Sanji__Push *from, size_t body_size, struct link_in *r
     if (!first && (body_size == 0 || from->header.len || from->signature.len))
         return false;
     *piece = (struct core_piece){
-        .channel = ret->channel, .generation = from->generation, .after = from->after, .position = from->position, .size = from->size,
-        .offset = from->offset, .length = (uint32_t)body_size, .overhead = (uint32_t)(from->header.len + from->signature.len),
+        .channel = ret->channel,
+        .generation = from->generation,
+        .after = from->after,
+        .position = from->position,
+        .size = from->size,
+        .offset = from->offset,
+        .length = (uint32_t)body_size,
+        .overhead = (uint32_t)(from->header.len + from->signature.len),
     };
     ret->push.is_object = is_object;
     ret->push.header = bytes_of(from->header.data, from->header.len);
@@ -129,7 +149,8 @@ static bool message_in(const Sanji__LinkMessage *from, size_t body_size, struct 
         ret->heads.last = from->heads->last;
         ret->heads.want = from->heads->want;
         ret->heads.count = (uint32_t)from->heads->n_heads;
-        return channel_of(from->heads->stream, from->heads->lane, &ret->channel) && heads_in(from->heads->heads, from->heads->n_heads, arena, &ret->heads.heads);
+        return channel_of(from->heads->stream, from->heads->lane, &ret->channel) &&
+               heads_in(from->heads->heads, from->heads->n_heads, arena, &ret->heads.heads);
     case SANJI__LINK_MESSAGE__MESSAGE_PUSH:
         ret->type = LINK_PUSH;
         return push_in(from->push, body_size, ret);
@@ -201,7 +222,8 @@ static void finish(Sanji__LinkMessage *message, Sanji__LinkMessage__MessageCase 
     codec_pack(message, ret);
 }
 
-void link_encode_hello(uint64_t session, const struct core_hello *from, const struct hash *certificate, uint32_t codebook, uint32_t units, struct buffer *ret)
+void link_encode_hello(uint64_t session, const struct core_hello *from, const struct hash *certificate, uint32_t codebook, uint32_t units,
+                       struct buffer *ret)
 {
     Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
     Sanji__Hello hello = SANJI__HELLO__INIT;
@@ -238,7 +260,8 @@ void link_encode_hello(uint64_t session, const struct core_hello *from, const st
     finish(&message, SANJI__LINK_MESSAGE__MESSAGE_HELLO, session, ret);
 }
 
-void link_encode_heads(uint64_t session, unsigned channel, const struct head *heads, uint32_t count, bool last, bool want, struct buffer *ret)
+void link_encode_heads(uint64_t session, unsigned channel, const struct head *heads, uint32_t count, bool last, bool want,
+                       struct buffer *ret)
 {
     Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
     Sanji__HeadsPage page = SANJI__HEADS_PAGE__INIT;
@@ -286,7 +309,8 @@ void link_encode_push(uint64_t session, const struct link_push *from, struct buf
     finish(&message, SANJI__LINK_MESSAGE__MESSAGE_PUSH, session, ret);
 }
 
-void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes, uint64_t received_position, uint32_t received_offset, struct buffer *ret)
+void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes,
+                     uint64_t received_position, uint32_t received_offset, struct buffer *ret)
 {
     Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
     Sanji__Ack ack = SANJI__ACK__INIT;

@@ -17,33 +17,61 @@ enum link_message {
 struct link_in {
     enum link_message type;
     uint64_t session;
-    unsigned channel;                  // heads, push, ack, error (error: CORE_CHANNELS when it names none)
+    unsigned channel; // heads, push, ack, error (error: CORE_CHANNELS when it names none)
     union {
-        struct { struct core_hello hello; struct hash certificate; uint32_t codebook, units; } hello;
-        struct { const struct head *heads; uint32_t count; bool last, want; } heads;
-        struct { struct core_piece piece; bool is_object; struct bytes header, signature; } push; // the body is the second frame
-        struct { uint64_t generation, headers, bodies, received_position; uint32_t received_offset, credit_bytes; } ack;
-        struct { uint64_t token; bool reply; } ping;
-        struct { uint32_t fault, retry_ms; struct bytes detail; } error;
-        struct { uint32_t ordinal; const struct head *heads; uint32_t count; } grant;
+        struct {
+            struct core_hello hello;
+            struct hash certificate;
+            uint32_t codebook, units;
+        } hello;
+        struct {
+            const struct head *heads;
+            uint32_t count;
+            bool last, want;
+        } heads;
+        struct {
+            struct core_piece piece;
+            bool is_object;
+            struct bytes header, signature;
+        } push; // the body is the second frame
+        struct {
+            uint64_t generation, headers, bodies, received_position;
+            uint32_t received_offset, credit_bytes;
+        } ack;
+        struct {
+            uint64_t token;
+            bool reply;
+        } ping;
+        struct {
+            uint32_t fault, retry_ms;
+            struct bytes detail;
+        } error;
+        struct {
+            uint32_t ordinal;
+            const struct head *heads;
+            uint32_t count;
+        } grant;
     };
 };
 // ERR_INPUT or ERR_LIMIT when the bytes are not a canonical message within its bounds. `body_size`: of the second frame.
 enum error_code link_decode(struct bytes wire, size_t body_size, struct arena *arena, struct link_in *ret, struct error *error);
 
 // Each appends one message. `session` is the sender's own.
-void link_encode_hello(uint64_t session, const struct core_hello *hello, const struct hash *certificate, uint32_t codebook, uint32_t units, struct buffer *ret);
+void link_encode_hello(uint64_t session, const struct core_hello *hello, const struct hash *certificate, uint32_t codebook, uint32_t units,
+                       struct buffer *ret);
 enum { HEADS_PAGE_MAX = 128 };
-void link_encode_heads(uint64_t session, unsigned channel, const struct head *heads, uint32_t count, bool last, bool want, struct buffer *ret);
+void link_encode_heads(uint64_t session, unsigned channel, const struct head *heads, uint32_t count, bool last, bool want,
+                       struct buffer *ret);
 struct link_push {
     unsigned channel;
     uint64_t generation, after, position;
     bool is_object, bodiless;
-    struct bytes header, signature;    // with offset 0
+    struct bytes header, signature; // with offset 0
     struct hash object;
     uint32_t size, offset;
 };
 void link_encode_push(uint64_t session, const struct link_push *push, struct buffer *ret);
-void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes, uint64_t received_position, uint32_t received_offset, struct buffer *ret);
+void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes,
+                     uint64_t received_position, uint32_t received_offset, struct buffer *ret);
 void link_encode_ping(uint64_t session, uint64_t token, bool reply, struct buffer *ret);
 void link_encode_error(uint64_t session, unsigned channel, uint32_t fault, uint32_t retry_ms, const char *detail, struct buffer *ret);

@@ -44,7 +44,8 @@ static void alarm_feed(struct txn *txn, const char *kind, const struct certifica
 {
     struct alarm alarm = {.time_ms = now_ms};
     snprintf(alarm.kind, sizeof alarm.kind, "%s", kind);
-    snprintf(alarm.text, sizeof alarm.text, "unit %s, lane %u, sequence %llu", signer->unit, (unsigned)header->feed.lane, (unsigned long long)header->first);
+    snprintf(alarm.text, sizeof alarm.text, "unit %s, lane %u, sequence %llu", signer->unit, (unsigned)header->feed.lane,
+             (unsigned long long)header->first);
     alarm_add(txn, &alarm);
 }
 
@@ -95,7 +96,8 @@ static bool entitled(const struct receiver *receiver, const struct arrival *arri
     return true;
 }
 
-static enum verdict apply(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, uint64_t position, const char **reason)
+static enum verdict apply(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, uint64_t position,
+                          const char **reason)
 {
     struct error error = {0};
     if (body_decode(buffer_bytes(&arrival->body), &arrival->decoded, receiver->entries, &error) != OK) {
@@ -122,7 +124,8 @@ static struct batch_row row_of(const struct arrival *arrival, uint32_t feed_id, 
 
 static void set_reason(struct batch_row *row, const char *reason) { snprintf(row->reason, sizeof row->reason, "%s", reason ? reason : ""); }
 
-static void store_next(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id, struct feed_state *state, bool take_body, bool right, struct grown *grown)
+static void store_next(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id,
+                       struct feed_state *state, bool take_body, bool right, struct grown *grown)
 {
     struct batch_row row = row_of(arrival, feed_id, take_body);
     const char *reason = NULL;
@@ -140,7 +143,8 @@ static void store_next(const struct receiver *receiver, struct txn *txn, struct 
     route_batch(txn, &receiver->place, header, &arrival->signer, position, take_body, grown);
 }
 
-static void store_body(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id, struct feed_state *state, struct grown *grown)
+static void store_body(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id,
+                       struct feed_state *state, struct grown *grown)
 {
     uint64_t position;
     if (!journal_find(txn, feed_id, arrival->decoded.first, &position))
@@ -195,7 +199,8 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     case ADMIT_GAP:
         return RECEIVED_GAP;
     case ADMIT_FORK:
-        evidence_add(txn, feed_id, header->first, &header->hash, buffer_bytes(&arrival->header), buffer_bytes(&arrival->signature), buffer_bytes(&arrival->body));
+        evidence_add(txn, feed_id, header->first, &header->hash, buffer_bytes(&arrival->header), buffer_bytes(&arrival->signature),
+                     buffer_bytes(&arrival->body));
         if (!state.disputed) {
             state.disputed = true;
             feed_write(txn, feed_id, &state);

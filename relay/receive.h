@@ -10,12 +10,12 @@ struct arrival {
     unsigned stream, lane;
     uint64_t generation, position;
     bool is_object;
-    struct hash object;                 // name, when is_object
+    struct hash object;                    // name, when is_object
     struct buffer header, signature, body; // of a batch; of an object: its bytes in `body`
-    uint64_t received_ms;               // UTC
-    bool checked;                       // arrival_check said OK
-    struct header decoded;              // when checked
-    struct certificate signer;          // when checked
+    uint64_t received_ms;                  // UTC
+    bool checked;                          // arrival_check said OK
+    struct header decoded;                 // when checked
+    struct certificate signer;             // when checked
 };
 void arrival_finish(struct arrival *arrival);
 
@@ -29,11 +29,12 @@ struct receiver {
     struct place place;
     struct signers *signers;
     void *context;
-    enum verdict (*apply)(void *context, struct txn *txn, const struct header *header, const struct certificate *signer, const struct entry *entries, uint64_t position, const char **reason);
+    enum verdict (*apply)(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
+                          const struct entry *entries, uint64_t position, const char **reason);
     // Whether a certificate may stand: its unit lies below its issuer's in the unit tree in force.
     bool (*may_certify)(void *context, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer);
     void (*document)(void *context, struct txn *txn, const struct hash *hash, struct bytes content); // a document arrived
-    struct entry *entries;              // BATCH_ENTRIES_MAX, the writer's scratch
+    struct entry *entries; // BATCH_ENTRIES_MAX, the writer's scratch
 };
 
 enum received {

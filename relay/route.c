@@ -1,32 +1,37 @@
 #include "relay/route.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "envelope.pb-c.h"
 #include "link.pb-c.h"
+#include "relay/row.h"
 
-static void via_name(const struct station_id *station, uint8_t ret[4 + STATION_ID_SIZE])
+static struct bytes via_key(const struct station_id *station, uint8_t key[4 + STATION_ID_SIZE])
 {
-    memcpy(ret, "via/", 4);
-    memcpy(ret + 4, station->bytes, STATION_ID_SIZE);
+    memcpy(key, "via/", 4);
+    memcpy(key + 4, station->bytes, STATION_ID_SIZE);
+    return bytes_of(key, 4 + STATION_ID_SIZE);
 }
 
 void route_learn(struct txn *txn, const struct station_id *station, const struct station_id *via)
 {
-    uint8_t name[4 + STATION_ID_SIZE];
-    via_name(station, name);
-    txn_put(txn, TABLE_META, bytes_of(name, sizeof name), bytes_of(via->bytes, STATION_ID_SIZE));
+    uint8_t key[4 + STATION_ID_SIZE];
+    struct buffer fields = {0};
+    row_raw(&fields, via->bytes, STATION_ID_SIZE);
+    row_write(txn, TABLE_META, via_key(station, key), &fields);
 }
 
 bool route_via(struct txn *txn, const struct station_id *station, struct station_id *ret)
 {
-    uint8_t name[4 + STATION_ID_SIZE];
-    via_name(station, name);
-    struct bytes value;
-    if (!txn_get(txn, TABLE_META, bytes_of(name, sizeof name), &value) || value.size != STATION_ID_SIZE)
+    uint8_t key[4 + STATION_ID_SIZE];
+    struct row row;
+    struct station_id via;
+    if (!row_read(txn, TABLE_META, via_key(station, key), &row))
         return false;
-    memcpy(ret->bytes, value.data, STATION_ID_SIZE);
+    row_take_raw(&row, via.bytes, STATION_ID_SIZE);
+    if (!row_end(&row))
+        return false;
+    *ret = via;
     return true;
 }
 
@@ -51,7 +56,8 @@ static void carry_certificates(struct txn *txn, const struct place *place, const
         stream_carry(txn, stream, &chain[--count]);
 }
 
-static uint64_t add(struct txn *txn, const struct place *place, const struct stream *stream, const struct certificate *signer, uint64_t position, bool bodiless)
+static uint64_t add(struct txn *txn, const struct place *place, const struct stream *stream, const struct certificate *signer,
+                    uint64_t position, bool bodiless)
 {
     carry_certificates(txn, place, stream, signer);
     struct stream_row row = {.bodiless = bodiless, .batch = position};
@@ -72,7 +78,8 @@ static void grown_one(struct grown *grown, const struct station_id *peer, unsign
     grown->one[grown->one_count++].end = end;
 }
 
-void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer, uint64_t position, bool has_body, struct grown *grown)
+void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
+                 uint64_t position, bool has_body, struct grown *grown)
 {
     unsigned lane = header->feed.lane;
     assert(lane >= 1 && lane <= LANES);

@@ -41,7 +41,8 @@ static struct place_of **place(struct signers *signers, const struct hash *hash)
 static bool load(struct txn *txn, const struct hash *hash, struct bytes *ret_wire, struct certificate *ret)
 {
     enum object_kind kind;
-    return object_read(txn, hash, &kind, ret_wire) && kind == OBJECT_CERTIFICATE && certificate_decode(*ret_wire, ret, NULL) == OK && hash_equal(&ret->hash, hash);
+    return object_read(txn, hash, &kind, ret_wire) && kind == OBJECT_CERTIFICATE && certificate_decode(*ret_wire, ret, NULL) == OK &&
+           hash_equal(&ret->hash, hash);
 }
 
 // Whether the chain of `certificate` leads to the pinned root, every signature checked.
@@ -92,7 +93,9 @@ enum error_code signers_admit(struct signers *signers, struct txn *txn, struct b
     } else {
         const struct certificate *issuer = signers_find(signers, txn, &certificate.issuer);
         if (!issuer)
-            return error_set(error, ERR_NOT_FOUND, tr("the issuer of the certificate for unit %s is not known here", "单位 %s 的证书签发者在此未知"), certificate.unit);
+            return error_set(error, ERR_NOT_FOUND,
+                             tr("the issuer of the certificate for unit %s is not known here", "单位 %s 的证书签发者在此未知"),
+                             certificate.unit);
         code = certificate_check(wire, &certificate, issuer, error);
     }
     if (code == OK)

@@ -2,7 +2,7 @@
 #pragma once
 #include "relay/journal.h"
 
-enum { SIGNERS_MAX = 2048 };  // one county's stations and some; 0.8 MB when all are used. Beyond it the oldest place is reused.
+enum { SIGNERS_MAX = 2048 }; // one county's stations and some; 0.8 MB when all are used. Beyond it the oldest place is reused.
 
 struct signers;
 enum error_code signers_create(const struct hash *root, struct signers **ret, struct error *error);

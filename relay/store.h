@@ -11,38 +11,38 @@
 #include "relay/error.h"
 
 // Layouts of keys and values: schema/store.md, same order.
-#define TABLE_LIST(X)                                                                                                                   \
-    X(META, "meta")           /* name -> value: format version first */                                                                  \
-    X(OBJECTS, "objects")     /* hash -> certificate or document */                                                                      \
-    X(FEED_IDS, "feed_ids")   /* feed key -> feed id */                                                                                  \
-    X(FEEDS, "feeds")         /* feed id -> feed state */                                                                                \
-    X(JOURNAL, "journal")     /* position -> batch */                                                                                    \
-    X(BATCHES, "batches")     /* feed id, first sequence -> position */                                                                  \
-    X(STREAMS, "streams")     /* stream, lane, position -> row */                                                                        \
-    X(CARRIED, "carried")     /* stream, lane, object hash -> (): objects already in a stream */                                          \
-    X(CURSORS, "cursors")     /* peer station, stream, lane -> what we hold of its stream; or it of ours */                                \
-    X(STAGING, "staging")     /* peer station, stream, lane -> a body received in part */                                                 \
-    X(EVIDENCE, "evidence")   /* feed id, sequence, header hash -> the other batch of a fork */                                           \
-    X(DEFERRED, "deferred")   /* what it waits for, position -> () */                                                                     \
-    X(PEERS, "peers")         /* station id -> enrolled child */                                                                          \
-    X(TOKENS, "tokens")       /* hash of a token's secret -> token */                                                                     \
-    X(ALARMS, "alarms")       /* number -> alarm */                                                                                      \
-    X(UNITS, "units")         /* unit code, valid from -> unit id */                                                                      \
-    X(HEARD, "heard")         /* unit id -> last statement heard */                                                                       \
-    X(COMPLETE, "complete")   /* unit id, period type -> complete through */                                                              \
-    X(GROUPS, "groups")       /* definition, unit id, period -> who speaks */                                                             \
-    X(CELLS, "cells")         /* definition, unit id, period, chunk -> stated values */                                                   \
-    X(BELOW, "below")         /* definition, unit id, period, chunk -> sums of the units below */                                         \
-    X(RECORDS, "records")     /* subject or none, record -> sealed latest revision */                                                     \
-    X(RECORD_IDS, "record_ids") /* record -> subject, revision */                                                                         \
-    X(SUBJECTS, "subjects")   /* subject -> sealed state */                                                                               \
-    X(EDGES, "edges")         /* civil date, subject -> (): when time alone changes a stock */
+#define TABLE_LIST(X)                                                                                                                      \
+    X(META, "meta")             /* name -> value: format version first */                                                                  \
+    X(OBJECTS, "objects")       /* hash -> certificate or document */                                                                      \
+    X(FEED_IDS, "feed_ids")     /* feed key -> feed id */                                                                                  \
+    X(FEEDS, "feeds")           /* feed id -> feed state */                                                                                \
+    X(JOURNAL, "journal")       /* position -> batch */                                                                                    \
+    X(BATCHES, "batches")       /* feed id, first sequence -> position */                                                                  \
+    X(STREAMS, "streams")       /* stream, lane, position -> row */                                                                        \
+    X(CARRIED, "carried")       /* stream, lane, object hash -> (): objects already in a stream */                                         \
+    X(CURSORS, "cursors")       /* peer station, stream, lane -> what we hold of its stream; or it of ours */                              \
+    X(STAGING, "staging")       /* peer station, stream, lane -> a body received in part */                                                \
+    X(EVIDENCE, "evidence")     /* feed id, sequence, header hash -> the other batch of a fork */                                          \
+    X(DEFERRED, "deferred")     /* what it waits for, position -> () */                                                                    \
+    X(PEERS, "peers")           /* station id -> enrolled child */                                                                         \
+    X(TOKENS, "tokens")         /* hash of a token's secret -> token */                                                                    \
+    X(ALARMS, "alarms")         /* number -> alarm */                                                                                      \
+    X(UNITS, "units")           /* unit code, valid from -> unit id */                                                                     \
+    X(HEARD, "heard")           /* unit id -> last statement heard */                                                                      \
+    X(COMPLETE, "complete")     /* unit id, period type -> complete through */                                                             \
+    X(GROUPS, "groups")         /* definition, unit id, period -> who speaks */                                                            \
+    X(CELLS, "cells")           /* definition, unit id, period, chunk -> stated values */                                                  \
+    X(BELOW, "below")           /* definition, unit id, period, chunk -> sums of the units below */                                        \
+    X(RECORDS, "records")       /* subject or none, record -> sealed latest revision */                                                    \
+    X(RECORD_IDS, "record_ids") /* record -> subject, revision */                                                                          \
+    X(SUBJECTS, "subjects")     /* subject -> sealed state */                                                                              \
+    X(EDGES, "edges")           /* civil date, subject -> (): when time alone changes a stock */
 
 enum table {
 #define X(name, text) TABLE_##name,
     TABLE_LIST(X)
 #undef X
-    TABLE_COUNT
+        TABLE_COUNT
 };
 
 // "meta" ...: names on disk, never changed.
@@ -55,9 +55,9 @@ struct txn;
 struct cursor;
 
 enum store_mode {
-    STORE_CREATE,     // makes a new store; refuses a directory that has one
-    STORE_OPEN,       // reads and writes
-    STORE_READ_ONLY,  // beside a running node
+    STORE_CREATE,    // makes a new store; refuses a directory that has one
+    STORE_OPEN,      // reads and writes
+    STORE_READ_ONLY, // beside a running node
 };
 
 // Opens DIR/store; DIR must be there. Creation happens in a temporary directory that is synced and renamed into place, so a crash

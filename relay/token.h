@@ -5,7 +5,7 @@
 
 enum {
     TOKEN_SECRET_SIZE = 16,
-    ADDRESS_MAX = 127,   // bytes: tcp://HOST:PORT, as kept for a peer
+    ADDRESS_MAX = 127,    // bytes: tcp://HOST:PORT, as kept for a peer
     TOKEN_TEXT_MAX = 512, // bytes with the NUL: 408 are the most; a QR code of version 15 holds 520
 };
 

@@ -16,7 +16,7 @@ struct job {
     enum job_type type;
     struct arrival_job *arrival;
     struct call_job call;
-    bool waited;        // somebody waits in writer_call(): not freed by the writer
+    bool waited; // somebody waits in writer_call(): not freed by the writer
     bool finished, failed;
     enum language language;
 };
@@ -265,7 +265,8 @@ static void *writer_thread(void *argument)
     return NULL;
 }
 
-enum error_code writer_create(struct store *store, const struct receiver *receiver, const struct writer_hooks *hooks, bool threaded, struct writer **ret, struct error *error)
+enum error_code writer_create(struct store *store, const struct receiver *receiver, const struct writer_hooks *hooks, bool threaded,
+                              struct writer **ret, struct error *error)
 {
     struct writer *writer = calloc(1, sizeof *writer);
     if (!writer)
@@ -369,7 +370,8 @@ enum error_code writer_submit_call(struct writer *writer, const struct call_job 
     return code;
 }
 
-enum error_code writer_call(struct writer *writer, enum error_code (*run)(void *argument, struct txn *txn, struct error *error), void *argument, struct error *error)
+enum error_code writer_call(struct writer *writer, enum error_code (*run)(void *argument, struct txn *txn, struct error *error),
+                            void *argument, struct error *error)
 {
     struct job job = {.type = JOB_CALL, .call = {.run = run, .argument = argument}, .waited = true, .language = language_get()};
     struct job *jobs[1] = {&job};
@@ -379,7 +381,8 @@ enum error_code writer_call(struct writer *writer, enum error_code (*run)(void *
     } else {
         enum error_code code = submit(writer, &job, 0);
         if (code != OK)
-            return error_set(error, code, "%s", tr("too much is waiting to be written; try again in a moment", "待写入的数据过多，请稍后重试"));
+            return error_set(error, code, "%s",
+                             tr("too much is waiting to be written; try again in a moment", "待写入的数据过多，请稍后重试"));
         pthread_mutex_lock(&writer->mutex);
         while (!job.finished)
             pthread_cond_wait(&writer->finished, &writer->mutex);

@@ -10,8 +10,8 @@
 #include "relay/receive.h"
 
 enum {
-    WRITER_JOBS_MAX = 4096,               // in one transaction: a commit costs two flushes, whatever it holds
-    WRITER_BYTES_MAX = 8 * 1024 * 1024,   // in one transaction, about 20 ms of work
+    WRITER_JOBS_MAX = 4096,                    // in one transaction: a commit costs two flushes, whatever it holds
+    WRITER_BYTES_MAX = 8 * 1024 * 1024,        // in one transaction, about 20 ms of work
     WRITER_QUEUE_BYTES_MAX = 64 * 1024 * 1024, // waiting; the links' credit keeps it far below
 };
 
@@ -20,12 +20,12 @@ struct job;
 
 struct writer_hooks {
     void *context;
-    void (*begin)(void *context, struct txn *txn);                 // a transaction begins
+    void (*begin)(void *context, struct txn *txn);                              // a transaction begins
     void (*before_commit)(void *context, struct txn *txn, struct grown *grown); // sign and flush what has gathered
-    void (*aborted)(void *context);                                // forget it
+    void (*aborted)(void *context);                                             // forget it
     void (*committed)(void *context);
-    void (*fatal)(void *context, const struct error *error);       // the outcome of a commit is unknown: the process must end
-    void (*done)(void *context);                                   // jobs are done: writer_take(); on the writer's thread, must only wake
+    void (*fatal)(void *context, const struct error *error); // the outcome of a commit is unknown: the process must end
+    void (*done)(void *context);                             // jobs are done: writer_take(); on the writer's thread, must only wake
 };
 
 // One row that arrived, with where it came from.
@@ -35,8 +35,8 @@ struct arrival_job {
     unsigned channel;
     uint64_t session, after;
     enum received outcome;
-    enum error_code code;                 // OK; ERR_FULL and the like: not stored, to be tried again
-    struct mark mark;                     // ours of that stream, after it
+    enum error_code code; // OK; ERR_FULL and the like: not stored, to be tried again
+    struct mark mark;     // ours of that stream, after it
 };
 
 // A call that nobody waits for; `finished` runs on the thread that calls writer_take().
@@ -48,14 +48,16 @@ struct call_job {
     struct error error;
 };
 
-enum error_code writer_create(struct store *store, const struct receiver *receiver, const struct writer_hooks *hooks, bool threaded, struct writer **ret, struct error *error);
+enum error_code writer_create(struct store *store, const struct receiver *receiver, const struct writer_hooks *hooks, bool threaded,
+                              struct writer **ret, struct error *error);
 void writer_destroy(struct writer *writer); // finishes what was submitted; takes NULL
 
 // Takes over the job, allocated with malloc; ERR_BUSY when too much waits (nothing is taken over then).
 enum error_code writer_submit_arrival(struct writer *writer, struct arrival_job *job);
 enum error_code writer_submit_call(struct writer *writer, const struct call_job *call);
 // Runs a function in a transaction and returns when it is durable, or failed and changed nothing.
-enum error_code writer_call(struct writer *writer, enum error_code (*run)(void *argument, struct txn *txn, struct error *error), void *argument, struct error *error);
+enum error_code writer_call(struct writer *writer, enum error_code (*run)(void *argument, struct txn *txn, struct error *error),
+                            void *argument, struct error *error);
 
 // Finished arrivals, in the order they were stored, to be freed with arrival_finish() and free(); and the streams that grew. Runs the
 // `finished` of calls. NULL: none left.

@@ -34,15 +34,17 @@ static void sender_run(struct sender *sender, uint64_t after, bool repair)
     sender->repair_end = repair ? sender->end : 0;
 }
 
-static void sender_ask(struct sender *sender)
+static void sender_ask(struct sender *sender, uint64_t now_ms)
 {
+    sender->asked_ms = now_ms;
     sender_clear(sender);
     sender->headers = sender->bodies = 0;
     sender->repair_end = 0;
     sender->state = SENDER_HEADS;
 }
 
-enum core_alarm sender_begin(struct sender *sender, uint64_t generation, const struct core_mark *held, const struct core_staged *staged)
+enum core_alarm sender_begin(struct sender *sender, uint64_t generation, const struct core_mark *held, const struct core_staged *staged,
+                             uint64_t now_ms)
 {
     bool same = held->generation == generation;
     bool nothing = held->generation == 0 && held->headers == 0;
@@ -59,7 +61,7 @@ enum core_alarm sender_begin(struct sender *sender, uint64_t generation, const s
         if (sender->end == 0) // nothing to compare: what will be appended begins after 0
             sender_run(sender, 0, false);
         else
-            sender_ask(sender);
+            sender_ask(sender, now_ms);
         return same ? ALARM_PEER_HOLDS_MORE : ALARM_NONE;
     }
     sender_run(sender, held->headers, false);
@@ -77,13 +79,21 @@ void sender_finish(struct sender *sender)
     sender->state = SENDER_OFF;
 }
 
-bool sender_restart(struct sender *sender)
+bool sender_restart(struct sender *sender, uint64_t now_ms)
 {
-    sender_ask(sender);
-    if (sender->repairs++ < CHANNEL_REPAIRS_MAX)
+    sender_ask(sender, now_ms);
+    if (sender->repairs < CHANNEL_REPAIRS_MAX) {
+        sender->repairs++;
         return true;
+    }
     sender->state = SENDER_STOPPED;
     return false;
+}
+
+void sender_retry(struct sender *sender, uint64_t now_ms)
+{
+    assert(sender->state == SENDER_STOPPED);
+    sender_ask(sender, now_ms);
 }
 
 void sender_heads(struct sender *sender)
@@ -245,7 +255,7 @@ void receiver_begin(struct receiver *receiver, struct core_mark *ret_held, struc
     receiver->accepted = receiver->told.headers;
     receiver->generation = receiver->told.generation;
     receiver->repairing = false;
-    receiver->gaps = 0;
+    receiver->gaps = receiver->wants = 0;
     receiver->part.bytes = 0;
     flight_clear(&receiver->flight);
     *ret_held = receiver->told;
@@ -366,21 +376,24 @@ bool receiver_gap(struct receiver *receiver, bool *ret_discard, bool *ret_alarm)
         return false;
     *ret_discard = receiver_drop(receiver);
     receiver->state = RECEIVER_WAIT;
-    if (receiver->gaps++ < CHANNEL_REPAIRS_MAX)
-        return true;
-    receiver->state = RECEIVER_STOPPED;
-    *ret_alarm = true;
-    return false;
+    if (receiver->gaps <= CHANNEL_REPAIRS_MAX)
+        *ret_alarm = receiver->gaps++ == CHANNEL_REPAIRS_MAX; // once
+    return true;
 }
 
-bool receiver_heads_wanted(struct receiver *receiver)
+bool receiver_heads_wanted(struct receiver *receiver, uint64_t now_ms, bool *ret_discard)
 {
-    if (receiver->state == RECEIVER_OFF || receiver->state == RECEIVER_STOPPED)
+    *ret_discard = false;
+    if (receiver->wants > CHANNEL_REPAIRS_MAX && now_ms - receiver->wanted_ms < CHANNEL_PAUSE_MS / 2)
         return false;
+    if (receiver->wants <= CHANNEL_REPAIRS_MAX)
+        receiver->wants++;
+    receiver->wanted_ms = now_ms;
     receiver->state = RECEIVER_OPEN;
     receiver->repairing = true;
     receiver->told = (struct core_mark){0};
-    return receiver_drop(receiver);
+    *ret_discard = receiver_drop(receiver);
+    return true;
 }
 
 bool receiver_held(struct receiver *receiver, uint64_t now_ms, const struct core_mark *mark)
@@ -399,7 +412,7 @@ bool receiver_held(struct receiver *receiver, uint64_t now_ms, const struct core
         told.bodies = told.headers;
     uint32_t unused;
     if (flight_release(&receiver->flight, told.headers, &unused))
-        receiver->gaps = 0;
+        receiver->gaps = receiver->wants = 0;
     bool news =
         told.generation != receiver->told.generation || told.headers != receiver->told.headers || told.bodies != receiver->told.bodies;
     receiver->told = told;

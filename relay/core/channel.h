@@ -13,7 +13,8 @@
 #include "relay/core/window.h"
 
 enum {
-    CHANNEL_REPAIRS_MAX = 3,          // restarts of one channel in one session without progress: more won't help
+    CHANNEL_REPAIRS_MAX = 3,          // restarts of one channel in a row without progress; then one a pause
+    CHANNEL_PAUSE_MS = 60 * 1000,     // a channel that repairs do not help costs its station a scan a minute, no more
     CHANNEL_OVERHEAD_MAX = FRAME_MAX, // bytes: a header is at most HEADER_MAX, a signature 64
 };
 
@@ -21,7 +22,7 @@ enum sender_state {
     SENDER_OFF,   // no session
     SENDER_HEADS, // waits for the peer's heads
     SENDER_RUN,
-    SENDER_STOPPED, // repaired too often: waits for the next session
+    SENDER_STOPPED, // repaired too often: tries again after a pause
 };
 
 // As struct core_row, with the position counted from sender.base, in 8 bytes: there are 320 of them in a link.
@@ -39,6 +40,7 @@ struct sender {
     uint64_t scanned;         // loaded up to here
     uint64_t repair_end;      // end when the repair began; 0: none going on
     uint64_t base;            // of the rows' positions
+    uint64_t asked_ms;        // when the peer\'s heads were asked for, or the channel stopped
     uint64_t resume_position; // this row goes on at resume_offset
     uint32_t resume_offset;
     uint32_t offset;  // in the first row
@@ -62,10 +64,13 @@ struct sender_piece {
 void sender_init(struct sender *sender, uint64_t generation, uint64_t end, const struct core_mark *acknowledged);
 // A session begins: the peer holds `held`, and has `staged` of one row. Returns an alarm or ALARM_NONE; the state is SENDER_RUN or,
 // when the peer's heads have to be asked for, SENDER_HEADS.
-enum core_alarm sender_begin(struct sender *sender, uint64_t generation, const struct core_mark *held, const struct core_staged *staged);
+enum core_alarm sender_begin(struct sender *sender, uint64_t generation, const struct core_mark *held, const struct core_staged *staged,
+                             uint64_t now_ms);
 void sender_finish(struct sender *sender); // the session ended: nothing is in flight any more
 // The peer found a gap: from the beginning, by its heads. False: too often without progress, the channel is stopped.
-bool sender_restart(struct sender *sender);
+bool sender_restart(struct sender *sender, uint64_t now_ms);
+// A stopped channel's pause is over: its state is SENDER_HEADS again.
+void sender_retry(struct sender *sender, uint64_t now_ms);
 void sender_heads(struct sender *sender); // the peer's heads are here
 void sender_extend(struct sender *sender, uint64_t end);
 // Whether rows should be loaded now; then they count as being loaded, until sender_rows().
@@ -85,8 +90,7 @@ enum receiver_state {
     RECEIVER_OFF,  // no session
     RECEIVER_OPEN, // the first piece decides about the generation
     RECEIVER_RUN,
-    RECEIVER_WAIT,    // gap told to the peer: everything is ignored until it repairs
-    RECEIVER_STOPPED, // too many gaps without progress: waits for the next session
+    RECEIVER_WAIT, // gap told to the peer: everything is ignored until it repairs
 };
 
 struct receiver_part {
@@ -97,15 +101,16 @@ struct receiver_part {
 };
 
 struct receiver {
-    struct core_mark mark; // committed, the shell's word
-    struct core_mark told; // to the peer, in the hello and in acknowledgements; generation 0: nothing
-    uint64_t generation;   // of the session
-    uint64_t accepted;     // last row taken whole in this session, or told in the hello
-    uint64_t behind_ms;    // since when bodies lack; 0: they don't
-    uint8_t state, gaps;
-    bool repairing; // the next row begins after 0
-    bool staged;    // `part` lies on disk, from a session before
-    bool alarmed;   // about lacking bodies
+    struct core_mark mark;      // committed, the shell's word
+    struct core_mark told;      // to the peer, in the hello and in acknowledgements; generation 0: nothing
+    uint64_t generation;        // of the session
+    uint64_t accepted;          // last row taken whole in this session, or told in the hello
+    uint64_t behind_ms;         // since when bodies lack; 0: they don't
+    uint64_t wanted_ms;         // when the peer asked for our heads last
+    uint8_t state, gaps, wants; // gaps and requests for heads since something was committed
+    bool repairing;             // the next row begins after 0
+    bool staged;                // `part` lies on disk, from a session before
+    bool alarmed;               // about lacking bodies
     struct receiver_part part;
     struct flight flight; // taken, not yet held
 };
@@ -125,11 +130,11 @@ void receiver_begin(struct receiver *receiver, struct core_mark *ret_held, struc
 bool receiver_finish(struct receiver *receiver);
 // A piece arrived. RECEIVER_BROKEN: against the protocol. After RECEIVER_GAP call receiver_gap().
 struct receiver_answer receiver_piece(struct receiver *receiver, const struct core_piece *piece);
-// A gap, found here or by the shell. False: nothing to do (told already, no session, too many). `ret_discard`: a part must be
-// discarded. `ret_alarm`: too many without progress: the channel waits for the next session.
+// A gap, found here or by the shell. False: nothing to do (told already, or no session). `ret_discard`: a part must be discarded.
+// `ret_alarm`: repairs do not help.
 bool receiver_gap(struct receiver *receiver, bool *ret_discard, bool *ret_alarm);
-// The peer asked for heads: its next row comes after 0. True: a part must be discarded.
-bool receiver_heads_wanted(struct receiver *receiver);
+// The peer asks for heads: its next row comes after 0. False: too often, no answer. `ret_discard`: a part must be discarded.
+bool receiver_heads_wanted(struct receiver *receiver, uint64_t now_ms, bool *ret_discard);
 // Committed. True: the peer should be told.
 bool receiver_held(struct receiver *receiver, uint64_t now_ms, const struct core_mark *mark);
 uint32_t receiver_taken(const struct receiver *receiver); // bytes taken and not held

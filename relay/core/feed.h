@@ -17,9 +17,9 @@ struct feed_key {
 
 // What a holder has of a feed. `bodies` <= `next`: every body it is entitled to is held below `bodies`.
 struct feed_state {
-    uint64_t next;             // first sequence without a header; 1 for a new feed
-    struct hash last;          // hash of the last header; zero for a new feed
-    uint64_t bodies;           // 1 for a new feed
+    uint64_t next;    // first sequence without a header; 1 for a new feed
+    struct hash last; // hash of the last header; zero for a new feed
+    uint64_t bodies;  // 1 for a new feed
     bool disputed;
 };
 
@@ -50,7 +50,8 @@ void feed_state_init(struct feed_state *state);
 // `held`: hash of the held header whose batch begins at claim->first, NULL when none begins there (looked up only when claim->first <
 // state->next). `body_held`: whether that batch's body is held. `has_body`: whether the arriving one brings its body.
 // Never depends on time or on order of arrival among feeds.
-enum admit feed_admit(const struct feed_state *state, const struct feed_claim *claim, const struct hash *held, bool body_held, bool has_body);
+enum admit feed_admit(const struct feed_state *state, const struct feed_claim *claim, const struct hash *held, bool body_held,
+                      bool has_body);
 // State after ADMIT_NEXT. `entitled`: the holder's right to the body (reach); a body it is not entitled to does not hold `bodies` back.
 void feed_extend(struct feed_state *state, const struct feed_claim *claim, bool has_body, bool entitled);
 

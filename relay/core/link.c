@@ -147,6 +147,9 @@ static uint64_t patience(const struct link *link)
         end = earlier(end, link->progress_ms + LINK_STALL_MS);
     if (link_has_flight(link))
         end = earlier(end, link->committed_ms + LINK_COMMIT_MS);
+    for (unsigned i = 0; i < link->senders_count; i++)
+        if (link->senders[i].state == SENDER_HEADS)
+            end = earlier(end, link->senders[i].asked_ms + LINK_HEADS_MS);
     return end;
 }
 
@@ -162,6 +165,9 @@ uint64_t link_deadline(const struct link *link)
     if (link->pending)
         return 0;
     uint64_t end = earlier(patience(link), link->sent_ms + LINK_PING_MS);
+    for (unsigned i = 0; i < link->senders_count; i++)
+        if (link->senders[i].state == SENDER_STOPPED)
+            end = earlier(end, link->senders[i].asked_ms + CHANNEL_PAUSE_MS);
     for (unsigned i = 0; i < link->receivers_count; i++)
         end = earlier(end, withheld_deadline(&link->receivers[i]));
     return end;
@@ -176,6 +182,13 @@ static void tick_live(struct link *link, struct step *step)
     if (link->sent_ms + LINK_PING_MS <= step->now_ms) {
         step_update(step, UPDATE_SEND_PING, 0)->ping.token = link->window.sent;
         link->sent_ms = step->now_ms;
+    }
+    for (unsigned i = 0; i < link->senders_count; i++) {
+        struct sender *sender = &link->senders[i];
+        if (sender->state != SENDER_STOPPED || sender->asked_ms + CHANNEL_PAUSE_MS > step->now_ms)
+            continue;
+        sender_retry(sender, step->now_ms);
+        step_update(step, UPDATE_WANT_HEADS, link_sender_channel(link, i));
     }
     for (unsigned i = 0; i < link->receivers_count; i++) {
         struct receiver *receiver = &link->receivers[i];

@@ -22,6 +22,7 @@ enum {
     LINK_STALL_MS = 20 * 1000,    // pieces on the line and none confirmed: dead, though something may still be heard
     LINK_COMMIT_MS = 120 * 1000,  // arrived, but not acknowledged: a peer with a long commit queue is not dead yet
     LINK_SETTLED_MS = 60 * 1000,  // live that long: the backoff begins anew
+    LINK_HEADS_MS = 600 * 1000,   // for all pages of heads: 50,000 feeds of 100 bytes in ten minutes is 64 kbit/s
     LINK_WITHHELD_MS = 60 * 1000, // a body that we are entitled to is missing for that long: for a person
     LINK_BUSY_MS = 5 * 1000,      // asked of the peer when our own store can't take anything
     LINK_URGENT_MAX = 16 * 1024,  // bytes of urgent rows unacknowledged whatever the credit: four batches of one entry

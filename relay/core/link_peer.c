@@ -38,9 +38,10 @@ void link_heads_wanted(struct link *link, struct step *step, unsigned channel)
         session_refuse(link, step, 0, FAULT_PROTOCOL, ALARM_PROTOCOL);
         return;
     }
-    if (receiver->state == RECEIVER_STOPPED)
+    bool discard;
+    if (!receiver_heads_wanted(receiver, step->now_ms, &discard))
         return;
-    if (receiver_heads_wanted(receiver))
+    if (discard)
         step_update(step, UPDATE_DISCARD, channel);
     step_update(step, UPDATE_SEND_HEADS, channel);
     link->sent_ms = step->now_ms;
@@ -162,7 +163,7 @@ static void restart_channel(struct link *link, struct step *step, unsigned chann
     trail_forget(&link->trail, channel);
     step_update(step, UPDATE_SEND_PING, 0)->ping.token = link->window.sent; // confirms what acknowledgements won't any more
     link->sent_ms = step->now_ms;
-    if (sender_restart(sender))
+    if (sender_restart(sender, step->now_ms))
         step_update(step, UPDATE_WANT_HEADS, channel);
     else
         session_alarm(step, channel, ALARM_PROTOCOL);

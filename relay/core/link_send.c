@@ -32,13 +32,15 @@ bool link_has_flight(const struct link *link)
 // Never a deadlock: while no whole row waits for its acknowledgement, a row begun may always go on; without any credit, one small piece.
 static bool credit_admits(const struct link *link, unsigned index, const struct owed *owed, uint32_t bytes)
 {
+    uint64_t all = (uint64_t)owed->whole + owed->part + bytes;
     if (is_urgent(index)) {
         const struct sender *sender = &link->senders[index];
-        return sender->flight.bytes == 0 || (uint64_t)sender_unacknowledged(sender) + bytes <= LINK_URGENT_MAX;
+        uint32_t own = sender_unacknowledged(sender);
+        return sender->flight.bytes == 0 || own + bytes <= LINK_URGENT_MAX || all + own <= link->credit;
     }
     if (link->credit == 0)
         return owed->whole + owed->part == 0;
-    return owed->whole == 0 || (uint64_t)owed->whole + owed->part + bytes <= link->credit;
+    return owed->whole == 0 || all <= link->credit;
 }
 
 // The next piece of each lane that credit allows, and the sender that it comes from.

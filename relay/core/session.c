@@ -157,7 +157,7 @@ void session_live(struct link *link, struct step *step, const struct core_hello 
     for (unsigned i = 0; i < link->senders_count; i++) {
         unsigned channel = link_sender_channel(link, i);
         struct sender *sender = &link->senders[i];
-        session_alarm(step, channel, sender_begin(sender, step->generation, &hello->held[channel], &hello->staged[channel]));
+        session_alarm(step, channel, sender_begin(sender, step->generation, &hello->held[channel], &hello->staged[channel], step->now_ms));
         if (sender->state == SENDER_HEADS)
             step_update(step, UPDATE_WANT_HEADS, channel);
     }
