@@ -1,0 +1,145 @@
+#include "node/apply.h"
+
+#include <stdio.h>
+
+#include "envelope.pb-c.h"
+#include "node/documents.h"
+#include "node/ledger.h"
+#include "relay/codec.h"
+
+// What one entry came to. A batch is rejected when any of its entries is; the others of it still count, and every tier decides alike,
+// for the reason depends on the bytes and the unit tree that the signer's certificate names.
+struct outcome {
+    enum verdict verdict;
+    const char *reason;
+};
+
+static struct speaker speaker_of(const struct desk *desk, const struct header *header, const struct certificate *signer,
+                                 const struct entry *entry, uint32_t index)
+{
+    return (struct speaker){.station = signer->station,
+                            .term = signer->term,
+                            .ordinal = header->feed.ordinal,
+                            .sequence = header->first + index,
+                            .time_ms = entry->time_ms,
+                            .unit = units_find(desk->units, signer->unit),
+                            .from_period = signer->from_period};
+}
+
+// A unit that another unit tree than ours may know: what is said of it waits for that tree. False: it can be judged here.
+static bool waits_for_units(const struct desk *desk, const struct certificate *signer, const char *unit)
+{
+    bool unknown = units_find(desk->units, unit) == UNIT_NONE || units_find(desk->units, signer->unit) == UNIT_NONE;
+    return unknown && !hash_equal(&signer->units, &desk->units->hash);
+}
+
+static struct outcome apply_statement(const struct desk *desk, struct arena *arena, const struct certificate *signer,
+                                      const struct entry *entry, const struct speaker *speaker)
+{
+    struct statement statement;
+    struct outcome outcome = {0};
+    if (statement_decode(entry->content, arena, &statement, NULL) != OK)
+        return (struct outcome){VERDICT_REJECTED, "statement does not decode"};
+    if (waits_for_units(desk, signer, statement.unit))
+        return (struct outcome){VERDICT_DEFERRED, "units"};
+    outcome.verdict = ledger_apply(desk->ledger, desk, &statement, speaker, &outcome.reason);
+    return outcome;
+}
+
+static struct outcome apply_complete(const struct desk *desk, struct arena *arena, const struct certificate *signer,
+                                     const struct entry *entry, const struct speaker *speaker)
+{
+    struct complete complete;
+    struct outcome outcome = {0};
+    if (complete_decode(entry->content, arena, &complete, NULL) != OK)
+        return (struct outcome){VERDICT_REJECTED, "complete does not decode"};
+    if (waits_for_units(desk, signer, complete.unit))
+        return (struct outcome){VERDICT_DEFERRED, "units"};
+    outcome.verdict = ledger_complete(desk->ledger, desk, &complete, speaker, &outcome.reason);
+    return outcome;
+}
+
+static struct outcome apply_announce(struct applier *applier, struct txn *txn, struct arena *arena, const struct certificate *signer,
+                                     const struct entry *entry)
+{
+    static const struct codec_limits limits = {.bytes_max = CONTROL_ENTRY_MAX, .elements_max = 16};
+    void *message;
+    if (!signer->root)
+        return (struct outcome){VERDICT_REJECTED, "only the root announces"};
+    if (codec_unpack(&sanji__announce__descriptor, entry->content, &limits, arena, &message, NULL) != OK)
+        return (struct outcome){VERDICT_REJECTED, "announcement does not decode"};
+    const Sanji__Announce *announce = message;
+    if (announce->hash.len != HASH_SIZE ||
+        (announce->kind != SANJI__DOCUMENT_KIND__CODEBOOK && announce->kind != SANJI__DOCUMENT_KIND__UNITS))
+        return (struct outcome){VERDICT_REJECTED, "announcement of no known document"};
+    struct hash hash;
+    enum object_kind kind;
+    struct bytes content;
+    memcpy(hash.bytes, announce->hash.data, HASH_SIZE);
+    if (!object_read(txn, &hash, &kind, &content))
+        return (struct outcome){VERDICT_DEFERRED, "document"};
+    if (document_enforce(txn, (uint32_t)announce->kind, &hash, announce->version))
+        applier->reload = true;
+    return (struct outcome){VERDICT_APPLIED, NULL};
+}
+
+static struct outcome apply_entry(struct applier *applier, struct txn *txn, struct arena *arena, const struct header *header,
+                                  const struct certificate *signer, const struct entry *entry, uint32_t index)
+{
+    struct speaker speaker = speaker_of(applier->desk, header, signer, entry, index);
+    arena_reset(arena);
+    if (entry->is_sealed)
+        return (struct outcome){VERDICT_HELD, NULL};
+    switch (entry->kind) {
+    case SANJI__ENTRY_KIND__STATEMENT:
+        return apply_statement(applier->desk, arena, signer, entry, &speaker);
+    case SANJI__ENTRY_KIND__COMPLETE:
+        return apply_complete(applier->desk, arena, signer, entry, &speaker);
+    case SANJI__ENTRY_KIND__ANNOUNCE:
+        return apply_announce(applier, txn, arena, signer, entry);
+    default:
+        return (struct outcome){VERDICT_HELD, NULL};
+    }
+}
+
+enum verdict apply_batch(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
+                         const struct entry *entries, uint64_t position, const char **reason)
+{
+    (void)position;
+    struct applier *applier = context;
+    struct arena arena = {0};
+    struct outcome batch = {VERDICT_HELD, NULL};
+    for (uint32_t i = 0; i < header->count && txn_error(txn) == OK; i++) {
+        struct outcome outcome = apply_entry(applier, txn, &arena, header, signer, &entries[i], i);
+        if (outcome.verdict == VERDICT_REJECTED || outcome.verdict == VERDICT_DEFERRED) {
+            if (batch.verdict != VERDICT_REJECTED && batch.verdict != VERDICT_DEFERRED)
+                batch = outcome;
+        } else if (outcome.verdict == VERDICT_APPLIED && batch.verdict == VERDICT_HELD) {
+            batch = outcome;
+        }
+    }
+    arena_finish(&arena);
+    *reason = batch.reason;
+    return batch.verdict;
+}
+
+bool apply_may_certify(void *context, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer)
+{
+    (void)txn;
+    const struct applier *applier = context;
+    const struct units *units = applier->desk->units;
+    int32_t unit = units_find(units, certificate->unit), above = units_find(units, issuer->unit);
+    // A unit that a newer tree brought: what its station says waits for that tree (may_speak).
+    if (unit == UNIT_NONE || above == UNIT_NONE)
+        return !hash_equal(&certificate->units, &units->hash);
+    return unit != above && units_within(units, unit, above);
+}
+
+void apply_document(void *context, struct txn *txn, const struct hash *hash, struct bytes content)
+{
+    (void)txn;
+    (void)hash;
+    (void)content;
+    struct applier *applier = context;
+    applier->reload = true; // announcements that waited for it are taken up before the commit
+}

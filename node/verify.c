@@ -1,0 +1,419 @@
+#include "node/verify.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "envelope.pb-c.h"
+#include "node/apply.h"
+#include "node/documents.h"
+#include "node/ledger_rows.h"
+#include "node/proof.h"
+#include "node/records.h"
+#include "node/scratch.h"
+#include "record.pb-c.h"
+#include "relay/keyring.h"
+#include "relay/language.h"
+
+enum { BATCHES_A_COMMIT = 500, TICK_SUBJECTS_MAX = 1000 };
+
+// Where a feed's walk stands.
+struct walked {
+    uint64_t next;
+    struct hash last;
+};
+
+struct verifying {
+    struct verify_report *report;
+    struct store *store;
+    struct txn *txn; // read, the whole time: one state of the store
+    struct config config;
+    struct documents *documents;
+    struct certificate self;
+    struct signers *signers;
+    struct keyring *keyring; // NULL: a node has it
+    struct desk desk;
+    struct scratch views, records;
+    struct applier applier;
+    struct receiver receiver;
+    struct walked *walked; // by feed id
+    uint32_t walked_count;
+    uint64_t last_ms; // when the last batch was committed
+    struct arena arena;
+};
+
+static void differs(struct verifying *verifying, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void differs(struct verifying *verifying, const char *format, ...)
+{
+    struct verify_report *report = verifying->report;
+    if (report->difference_count < VERIFY_DIFFERENCES_MAX) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(report->differences[report->difference_count], VERIFY_TEXT_MAX, format, args);
+        va_end(args);
+    }
+    report->difference_count++;
+}
+
+// ---- opening
+
+static enum error_code open_documents(struct verifying *verifying, struct error *error)
+{
+    struct bytes name, wire;
+    struct hash hash;
+    enum object_kind kind;
+    if (!meta_get(verifying->txn, "self", &name) || name.size != HASH_SIZE)
+        return error_set(error, ERR_CORRUPT, "%s", tr("the store does not say whose it is", "存储未说明所属站点"));
+    memcpy(hash.bytes, name.data, HASH_SIZE);
+    if (!object_read(verifying->txn, &hash, &kind, &wire))
+        return error_set(error, ERR_CORRUPT, "%s", tr("this station's certificate is missing", "缺少本站点的证书"));
+    enum error_code code = certificate_decode(wire, &verifying->self, error);
+    return code == OK ? documents_load(verifying->txn, verifying->self.unit, &verifying->documents, error) : code;
+}
+
+static enum error_code open_all(struct verifying *verifying, const char *directory, struct error *error)
+{
+    enum error_code code = crypto_init(error);
+    if (code == OK)
+        code = config_read(directory, &verifying->config, error);
+    if (code == OK)
+        code = store_open(directory, STORE_READ_ONLY, 0, &verifying->store, error);
+    if (code == OK && !(verifying->txn = txn_begin(verifying->store, false, error)))
+        code = error->code;
+    if (code == OK)
+        code = open_documents(verifying, error);
+    if (code == OK)
+        code = signers_create(&verifying->config.root, &verifying->signers, error);
+    if (code != OK)
+        return code;
+    code = keyring_open(directory, &verifying->keyring, error);
+    verifying->report->records_skipped = code == ERR_BUSY;
+    if (code != OK && code != ERR_BUSY)
+        return code;
+    verifying->desk = (struct desk){.codebook = verifying->documents->codebook,
+                                    .units = verifying->documents->units,
+                                    .unit = verifying->documents->unit,
+                                    .self = &verifying->self,
+                                    .keyring = verifying->keyring,
+                                    .delegated = NULL};
+    code = scratch_create(&verifying->views, &verifying->desk, error);
+    if (code == OK)
+        code = scratch_create(&verifying->records, &verifying->desk, error);
+    verifying->applier = (struct applier){.desk = &verifying->views.desk};
+    verifying->receiver = (struct receiver){
+        .place = {.self = &verifying->self}, .signers = verifying->signers, .context = &verifying->applier, .apply = apply_batch};
+    verifying->receiver.entries = calloc(BATCH_ENTRIES_MAX, sizeof *verifying->receiver.entries);
+    return code == OK && !verifying->receiver.entries ? error_set(error, ERR_MEMORY, "verify") : code;
+}
+
+static void close_all(struct verifying *verifying)
+{
+    scratch_destroy(&verifying->views);
+    scratch_destroy(&verifying->records);
+    free(verifying->receiver.entries);
+    free(verifying->walked);
+    arena_finish(&verifying->arena);
+    keyring_close(verifying->keyring);
+    signers_destroy(verifying->signers);
+    documents_destroy(verifying->documents);
+    txn_abort(verifying->txn);
+    store_close(verifying->store);
+}
+
+// ---- one batch
+
+static struct walked *walk(struct verifying *verifying, uint32_t feed)
+{
+    if (feed >= verifying->walked_count) {
+        uint32_t count = feed + 256;
+        struct walked *grown = realloc(verifying->walked, count * sizeof *grown);
+        if (!grown)
+            return NULL;
+        memset(grown + verifying->walked_count, 0, (count - verifying->walked_count) * sizeof *grown);
+        verifying->walked = grown;
+        verifying->walked_count = count;
+    }
+    return &verifying->walked[feed];
+}
+
+static void check_chain(struct verifying *verifying, const struct batch_row *row, const struct header *header)
+{
+    struct walked *walked = walk(verifying, row->feed);
+    if (!walked)
+        return;
+    if (walked->next == 0) {
+        walked->next = 1;
+        verifying->report->feeds++;
+    }
+    if (header->first != walked->next || !hash_equal(&header->prev, &walked->last))
+        differs(verifying, tr("position %llu: does not follow the header before it in its feed", "位置 %llu：与同一信道的前一批次头不相接"),
+                (unsigned long long)row->position);
+    walked->next = header->first + header->count;
+    walked->last = header->hash;
+}
+
+// Own record sections, played into the second scratch store.
+static void replay_record(struct verifying *verifying, const struct batch_row *row, const struct entry *entry)
+{
+    const char *reason = NULL;
+    if (!verifying->keyring || !verifying->desk.codebook)
+        return;
+    verifying->report->records++;
+    if (records_replay(&verifying->records.desk, entry->content, &entry->key, &reason) == VERDICT_REJECTED)
+        differs(verifying, tr("position %llu: own record can't be replayed: %s", "位置 %llu：本站记录无法重放：%s"),
+                (unsigned long long)row->position, reason ? reason : "");
+}
+
+static void apply_again(struct verifying *verifying, const struct batch_row *row, const struct header *header,
+                        const struct certificate *signer)
+{
+    const char *reason = NULL;
+    enum verdict verdict =
+        apply_batch(&verifying->applier, verifying->views.desk.txn, header, signer, verifying->receiver.entries, row->position, &reason);
+    static const struct station_id here;
+    bool own = station_equal(&row->from, &here);
+    // Announcements need the documents, which the scratch store has not; what this station signed itself it did not judge.
+    if (!own && verdict != row->verdict && header->feed.audience == SANJI__AUDIENCE__UP)
+        differs(verifying, tr("position %llu: judged otherwise than when it came (%s)", "位置 %llu：判定与到达时不同（%s）"),
+                (unsigned long long)row->position, reason ? reason : "");
+    for (uint32_t i = 0; own && i < header->count; i++)
+        if (verifying->receiver.entries[i].kind == SANJI__ENTRY_KIND__RECORD)
+            replay_record(verifying, row, &verifying->receiver.entries[i]);
+}
+
+static void check_batch(struct verifying *verifying, const struct batch_row *row)
+{
+    struct verify_report *report = verifying->report;
+    struct header header;
+    struct error error = {0};
+    report->batches++;
+    report->rejected += row->verdict == VERDICT_REJECTED;
+    report->deferred += row->verdict == VERDICT_DEFERRED;
+    report->headers_only += row->body.size == 0;
+    verifying->last_ms = row->received_ms > verifying->last_ms ? row->received_ms : verifying->last_ms;
+    if (header_decode(row->header, &header, &error) != OK) {
+        differs(verifying, tr("position %llu: %s", "位置 %llu：%s"), (unsigned long long)row->position, error.detail);
+        return;
+    }
+    check_chain(verifying, row, &header);
+    const struct certificate *signer = signers_find(verifying->signers, verifying->txn, &header.certificate);
+    if (!signer) {
+        differs(verifying, tr("position %llu: the signer's certificate does not lead to the root", "位置 %llu：签名者的证书不通向根"),
+                (unsigned long long)row->position);
+        return;
+    }
+    enum error_code code = header_check_signature(row->header, row->signature, signer, &header, &error);
+    report->signatures++;
+    if (code == OK && row->body.size)
+        code = body_check(row->body, &header, verifying->receiver.entries, &error);
+    if (code != OK) {
+        differs(verifying, tr("position %llu: %s", "位置 %llu：%s"), (unsigned long long)row->position, error.detail);
+        return;
+    }
+    if (row->body.size == 0)
+        return;
+    report->entries += header.count;
+    apply_again(verifying, row, &header, signer);
+}
+
+// ---- the journal
+
+// A damaged row fails its transaction: the next rows are read in another.
+static enum error_code skip_damage(struct verifying *verifying, uint64_t position, struct error *error)
+{
+    verifying->report->damaged_rows++;
+    differs(verifying, tr("position %llu: the row is damaged", "位置 %llu：该行已损坏"), (unsigned long long)position);
+    txn_abort(verifying->txn);
+    verifying->txn = txn_begin(verifying->store, false, error);
+    return verifying->txn ? OK : error->code;
+}
+
+static enum error_code commit_scratch(struct verifying *verifying, bool last, struct error *error)
+{
+    enum error_code code = scratch_commit(&verifying->views, false, error);
+    // Only at the end: what the records amount to, as of the last commit.
+    while (last && records_tick(&verifying->records.desk, TICK_SUBJECTS_MAX))
+        ;
+    enum error_code other = scratch_commit(&verifying->records, last, error);
+    return code != OK ? code : other;
+}
+
+static enum error_code begin_scratch(struct verifying *verifying, uint64_t now_ms, struct error *error)
+{
+    enum error_code code = scratch_begin(&verifying->views, now_ms, error);
+    return code == OK ? scratch_begin(&verifying->records, now_ms, error) : code;
+}
+
+static uint64_t last_commit_ms(struct verifying *verifying, uint64_t end)
+{
+    struct batch_row row;
+    return end && journal_read(verifying->txn, end, &row) ? row.received_ms : 0;
+}
+
+static enum error_code walk_journal(struct verifying *verifying, void (*progress)(void *context, uint64_t done, uint64_t total),
+                                    void *context, struct error *error)
+{
+    uint64_t end = journal_end(verifying->txn), now_ms = last_commit_ms(verifying, end);
+    enum error_code code = txn_error(verifying->txn) == OK ? OK : skip_damage(verifying, end, error);
+    if (code == OK)
+        code = begin_scratch(verifying, now_ms, error);
+    for (uint64_t position = 1; code == OK && position <= end; position++) {
+        struct batch_row row;
+        if (journal_read(verifying->txn, position, &row))
+            check_batch(verifying, &row);
+        else if (txn_error(verifying->txn) != OK)
+            code = skip_damage(verifying, position, error);
+        else
+            differs(verifying, tr("position %llu: missing", "位置 %llu：缺失"), (unsigned long long)position);
+        if (code == OK && position % BATCHES_A_COMMIT == 0) {
+            code = commit_scratch(verifying, false, error);
+            code = code == OK ? begin_scratch(verifying, now_ms, error) : code;
+            if (progress)
+                progress(context, position, end);
+        }
+    }
+    return code == OK ? commit_scratch(verifying, true, error) : code;
+}
+
+static void check_feeds(struct verifying *verifying)
+{
+    struct feed_key key;
+    struct feed_state state;
+    for (uint32_t id = 1; feed_read(verifying->txn, id, &key, &state); id++) {
+        struct walked *walked = walk(verifying, id);
+        verifying->report->disputed += state.disputed;
+        if (walked && state.next > 1 && (walked->next != state.next || !hash_equal(&walked->last, &state.last)))
+            differs(verifying, tr("feed %u: its head is not the last header in the journal", "信道 %u：头记录与日志中的最后批次头不符"),
+                    id);
+    }
+}
+
+static void check_certificates(struct verifying *verifying)
+{
+    struct cursor *cursor = cursor_open(verifying->txn, TABLE_OBJECTS);
+    for (bool at = cursor && cursor_seek(cursor, bytes_of("", 0)); at; at = cursor_next(cursor)) {
+        struct hash hash;
+        enum object_kind kind;
+        struct bytes key = cursor_key(cursor), content;
+        if (key.size != HASH_SIZE)
+            continue;
+        memcpy(hash.bytes, key.data, HASH_SIZE);
+        if (!object_read(verifying->txn, &hash, &kind, &content) || kind != OBJECT_CERTIFICATE)
+            continue;
+        verifying->report->certificates++;
+        verifying->report->signatures++;
+        if (!signers_find(verifying->signers, verifying->txn, &hash))
+            differs(verifying, "%s", tr("a certificate does not lead to the root", "有证书不通向根"));
+    }
+    cursor_close(cursor);
+}
+
+// ---- comparing views
+
+static void report_row(struct verifying *verifying, enum table table, struct bytes key, const char *how)
+{
+    char hex[2 * 40 + 1];
+    crypto_hex(bytes_of(key.data, key.size < 40 ? key.size : 40), hex);
+    differs(verifying, "%s %s: %s", table_name(table), hex, how);
+}
+
+// Walks both tables side by side.
+static void compare_table(struct verifying *verifying, struct txn *folded_txn, enum table table)
+{
+    struct cursor *live = cursor_open(verifying->txn, table), *folded = cursor_open(folded_txn, table);
+    bool a = live && cursor_seek(live, bytes_of("", 0)), b = folded && cursor_seek(folded, bytes_of("", 0));
+    while (a || b) {
+        struct bytes ka = a ? cursor_key(live) : bytes_of(NULL, 0), kb = b ? cursor_key(folded) : bytes_of(NULL, 0);
+        size_t shorter = ka.size < kb.size ? ka.size : kb.size;
+        int order = !a ? 1 : !b ? -1 : memcmp(ka.data, kb.data, shorter);
+        if (order == 0 && ka.size != kb.size)
+            order = ka.size < kb.size ? -1 : 1;
+        verifying->report->views++;
+        if (order < 0)
+            report_row(verifying, table, ka, tr("in the store, but the journal does not say so", "存储中有，但日志中没有依据"));
+        else if (order > 0)
+            report_row(verifying, table, kb, tr("missing from the store", "存储中缺失"));
+        else if (!bytes_equal(cursor_value(live), cursor_value(folded)))
+            report_row(verifying, table, ka, tr("another value than the journal gives", "与日志推算的值不同"));
+        if (order <= 0)
+            a = cursor_next(live);
+        if (order >= 0)
+            b = cursor_next(folded);
+    }
+    cursor_close(live);
+    cursor_close(folded);
+}
+
+// Whether another station's word stands for the group of this cell: it took over, and the records here are of before.
+static bool taken_over(struct verifying *verifying, struct bytes key)
+{
+    struct group_state state;
+    struct bytes group = bytes_of(key.data, GROUP_KEY_SIZE), row;
+    return key.size == CHUNK_KEY_SIZE && txn_get(verifying->txn, TABLE_GROUPS, group, &row) && group_row_decode(group, row, &state) &&
+           !station_equal(&state.station, &verifying->desk.self->station);
+}
+
+// What the records amount to must be what was stated: every computed group of the replay, cell by cell.
+static void compare_totals(struct verifying *verifying, struct txn *replayed)
+{
+    struct cursor *groups = cursor_open(replayed, TABLE_CELLS);
+    for (bool at = groups && cursor_seek(groups, bytes_of("", 0)); at; at = cursor_next(groups)) {
+        struct bytes key = cursor_key(groups), stated;
+        verifying->report->views++;
+        if (taken_over(verifying, key))
+            continue;
+        if (!txn_get(verifying->txn, TABLE_CELLS, key, &stated))
+            report_row(verifying, TABLE_CELLS, key, tr("the records amount to a figure that was not stated", "记录推算出未申报的数值"));
+        else if (!bytes_equal(stated, cursor_value(groups)))
+            report_row(verifying, TABLE_CELLS, key, tr("the records amount to another figure than was stated", "记录推算的数值与申报不同"));
+    }
+    cursor_close(groups);
+}
+
+static enum error_code compare(struct verifying *verifying, struct error *error)
+{
+    static const enum table folded_tables[] = {TABLE_GROUPS, TABLE_CELLS, TABLE_BELOW, TABLE_COMPLETE};
+    struct txn *folded = txn_begin(verifying->views.store, false, error);
+    struct txn *replayed = txn_begin(verifying->records.store, false, error);
+    enum error_code code = folded && replayed ? OK : error->code;
+    for (size_t i = 0; code == OK && i < sizeof folded_tables / sizeof *folded_tables; i++)
+        compare_table(verifying, folded, folded_tables[i]);
+    if (code == OK && verifying->keyring) {
+        compare_table(verifying, replayed, TABLE_RECORDS);
+        compare_table(verifying, replayed, TABLE_RECORD_IDS);
+        int offset = verifying->desk.codebook ? verifying->desk.codebook->tz_minutes : 0;
+        // Birthdays that came while the station was off are stated at its next start: until then the figures are those of the last day.
+        if (records_next_edge(verifying->txn) > civil_of_instant(verifying->last_ms, offset))
+            compare_totals(verifying, replayed);
+    }
+    txn_abort(folded);
+    txn_abort(replayed);
+    return code;
+}
+
+enum error_code station_verify_dir(const char *directory, struct verify_report *ret,
+                                   void (*progress)(void *context, uint64_t done, uint64_t total), void *context, struct error *error)
+{
+    struct verifying verifying = {.report = ret};
+    struct error local = {0};
+    *ret = (struct verify_report){0};
+    enum error_code code = open_all(&verifying, directory, &local);
+    if (code == OK)
+        code = walk_journal(&verifying, progress, context, &local);
+    if (code == OK) {
+        check_feeds(&verifying);
+        check_certificates(&verifying);
+        code = compare(&verifying, &local);
+    }
+    if (code == OK && txn_error(verifying.txn) != OK)
+        code = skip_damage(&verifying, 0, &local);
+    close_all(&verifying);
+    if (code != OK && error)
+        *error = local;
+    return code;
+}
+
+enum error_code station_verify_proof(struct bytes proof, const char *root_hex, struct proof_report *ret, struct error *error)
+{
+    return proof_check(proof, root_hex, ret, error);
+}

@@ -1,0 +1,55 @@
+// What `sanji verify` does: reads everything again, trusts nothing that is only stored, and reports.
+#pragma once
+#include "relay/bytes.h"
+#include "relay/error.h"
+#include "relay/limits.h"
+#include "relay/types.h"
+
+enum {
+    VERIFY_DIFFERENCES_MAX = 100, // differences with their texts; further ones are only counted
+    VERIFY_TEXT_MAX = 256,
+};
+
+// Of a station's directory: the journal read and checked again, and every view folded anew and compared.
+struct verify_report {
+    uint64_t feeds; // walked from the first header to the last
+    uint64_t batches;
+    uint64_t headers_only; // batches whose body is not held
+    uint64_t entries;
+    uint64_t signatures; // checked, certificates included
+    uint64_t certificates;
+    uint64_t rejected, deferred;                               // batches with that verdict
+    uint64_t disputed;                                         // feeds with a second batch for one place
+    uint64_t views;                                            // rows of views compared
+    uint64_t records;                                          // own record sections replayed
+    bool records_skipped;                                      // a node runs there and holds the keys: records were not replayed
+    uint64_t damaged_rows;                                     // whose checksum does not match
+    uint64_t difference_count;                                 // signatures, chains or views that are not as they should be
+    char differences[VERIFY_DIFFERENCES_MAX][VERIFY_TEXT_MAX]; // the first ones, in the thread's language
+};
+
+// Of a proof file: checked without any station.
+struct proof_report {
+    struct hash root; // the root record that the proof stands on
+    bool root_pinned; // the caller named it, and it is this one
+    char root_unit[UNIT_CODE_MAX + 1];
+    char indicator[33];
+    struct hash definition;
+    char unit[UNIT_CODE_MAX + 1];
+    char unit_name[UNIT_NAME_MAX + 1];
+    uint32_t period_type; // enum PeriodType; the figure covers period_first..period_last
+    int32_t period_first, period_last;
+    bool subtree;
+    int64_t value;  // recomputed from the statements, and equal to the one claimed
+    uint32_t cells; // cells added for each unit; 0: all
+    uint32_t statements, units, headers, certificates;
+    uint64_t made_ms; // the maker's clock, UTC
+};
+
+// Checks a station's directory, beside a running node or without one; writes nothing into it. What it finds wrong is in the report and
+// is no error of the call. `progress` may be NULL.
+enum error_code station_verify_dir(const char *directory, struct verify_report *ret,
+                                   void (*progress)(void *context, uint64_t done, uint64_t total), void *context, struct error *error);
+// Checks proof bytes (Proof of schema/envelope.proto). `root_hex`: the root record's hash that the caller trusts, NULL: none is known.
+// ERR_FORGED: it does not hold, with the reason; ERR_INPUT: not a proof, or `root_hex` is no hash.
+enum error_code station_verify_proof(struct bytes proof, const char *root_hex, struct proof_report *ret, struct error *error);
