@@ -1,0 +1,9 @@
+// What every fuzz target offers: libFuzzer calls it with bytes it made up, replay.c with those of the committed corpus.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+// A property that must hold for whatever passed the decoder; ends the process when it does not.
+#define MUST(condition) ((condition) ? (void)0 : __builtin_trap())
