@@ -814,23 +814,32 @@ static void handle(struct engine *engine, const struct transport_event *event)
     }
 }
 
+void engine_begin(struct engine *engine)
+{
+    set_running(engine, true);
+    add_all(engine);
+}
+
+void engine_turn(struct engine *engine)
+{
+    struct transport_event event;
+    timers(engine);
+    reader_end(engine);
+    if (transport_wait(engine->transport, timeout_ms(engine), &event)) {
+        if (event.type == TRANSPORT_WOKEN)
+            after_commit(engine);
+        else
+            handle(engine, &event);
+    }
+    answer_status(engine);
+}
+
 enum error_code engine_run(struct engine *engine, struct error *error)
 {
     (void)error;
-    set_running(engine, true);
-    add_all(engine);
-    while (!atomic_load(&engine->stop)) {
-        struct transport_event event;
-        timers(engine);
-        reader_end(engine);
-        if (transport_wait(engine->transport, timeout_ms(engine), &event)) {
-            if (event.type == TRANSPORT_WOKEN)
-                after_commit(engine);
-            else
-                handle(engine, &event);
-        }
-        answer_status(engine);
-    }
+    engine_begin(engine);
+    while (!atomic_load(&engine->stop))
+        engine_turn(engine);
     reader_end(engine);
     set_running(engine, false);
     return OK;
@@ -856,7 +865,8 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
     engine->config = *config;
     pthread_mutex_init(&engine->status_mutex, NULL);
     pthread_cond_init(&engine->status_cond, NULL);
-    struct core_config core_config = {.links_max = config->listen ? CHILDREN_MAX + 1 : 1,
+    uint32_t children_max = config->children_max ? config->children_max : CHILDREN_MAX;
+    struct core_config core_config = {.links_max = config->listen ? children_max + 1 : 1,
                                       .seed = crypto_random_u64(),
                                       .generation = config->generation,
                                       .pool_bytes = POOL_BYTES};

@@ -31,6 +31,7 @@ struct engine_config {
     const struct secret_key *transport_secret;
     const char *listen, *join;   // NULL: none
     const char *parent_endpoint; // NULL at the root
+    uint32_t children_max;       // 0: CHILDREN_MAX; memory is taken for that many
     uint32_t ordinal;
     uint64_t nonce, generation;
     struct engine_hooks hooks;
@@ -40,6 +41,10 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
 void engine_destroy(struct engine *engine); // takes NULL
 // Until engine_stop(). Returns OK, or why the node can't go on.
 enum error_code engine_run(struct engine *engine, struct error *error);
+// engine_run() in pieces, for a loop of another's (the simulator's): begin once, then one turn after the other. A turn does what is due
+// and handles at most one event of the transport.
+void engine_begin(struct engine *engine);
+void engine_turn(struct engine *engine);
 void engine_stop(struct engine *engine); // any thread, or a signal handler
 void engine_wake(struct engine *engine); // the writer's `done` hook
 

@@ -265,6 +265,32 @@ static void *writer_thread(void *argument)
     return NULL;
 }
 
+bool writer_turn(struct writer *writer)
+{
+    assert(!writer->threaded);
+    struct job *jobs[WRITER_JOBS_MAX];
+    uint64_t bytes = 0;
+    uint32_t count = take_group(writer, jobs, &bytes);
+    if (count == 0)
+        return false;
+    struct grown grown = {0};
+    run_group(writer, jobs, count, &grown);
+    publish(writer, jobs, count, bytes, &grown);
+    return true;
+}
+
+// What still waits when there is no thread to run it.
+static void give_up(struct writer *writer)
+{
+    struct error error = {0};
+    struct job *job;
+    error_set(&error, ERR_BUSY, "%s", tr("the station stops", "站点停止运行"));
+    while (!writer->threaded && (job = next_job(writer))) {
+        fail_job(job, ERR_BUSY, &error);
+        queue_push(&writer->done, job);
+    }
+}
+
 enum error_code writer_create(struct store *store, const struct receiver *receiver, const struct writer_hooks *hooks, bool threaded,
                               struct writer **ret, struct error *error)
 {
@@ -314,6 +340,7 @@ void writer_destroy(struct writer *writer)
         pthread_mutex_unlock(&writer->mutex);
         pthread_join(writer->thread, NULL);
     }
+    give_up(writer);
     struct grown grown;
     struct arrival_job *arrival;
     while ((arrival = writer_take(writer, &grown))) {
@@ -343,7 +370,6 @@ static enum error_code submit(struct writer *writer, struct job *job, unsigned l
 
 enum error_code writer_submit_arrival(struct writer *writer, struct arrival_job *arrival)
 {
-    assert(writer->threaded);
     struct job *job = calloc(1, sizeof *job);
     if (!job)
         return ERR_MEMORY;
@@ -357,7 +383,6 @@ enum error_code writer_submit_arrival(struct writer *writer, struct arrival_job 
 
 enum error_code writer_submit_call(struct writer *writer, const struct call_job *call)
 {
-    assert(writer->threaded);
     struct job *job = calloc(1, sizeof *job);
     if (!job)
         return ERR_MEMORY;

@@ -5,7 +5,7 @@
 // the transaction is run again without it.
 //
 // With a thread, writer_submit() and writer_call() may be used from any thread. Without one (a command on a directory where no node
-// runs) writer_call() does the work on the caller's thread.
+// runs; the simulator) writer_call() does the work on the caller's thread, and what was submitted waits for writer_turn().
 #pragma once
 #include "relay/receive.h"
 
@@ -50,7 +50,7 @@ struct call_job {
 
 enum error_code writer_create(struct store *store, const struct receiver *receiver, const struct writer_hooks *hooks, bool threaded,
                               struct writer **ret, struct error *error);
-void writer_destroy(struct writer *writer); // finishes what was submitted; takes NULL
+void writer_destroy(struct writer *writer); // the thread finishes what was submitted; without one it fails with ERR_BUSY; takes NULL
 
 // Takes over the job, allocated with malloc; ERR_BUSY when too much waits (nothing is taken over then).
 enum error_code writer_submit_arrival(struct writer *writer, struct arrival_job *job);
@@ -58,6 +58,9 @@ enum error_code writer_submit_call(struct writer *writer, const struct call_job 
 // Runs a function in a transaction and returns when it is durable, or failed and changed nothing.
 enum error_code writer_call(struct writer *writer, enum error_code (*run)(void *argument, struct txn *txn, struct error *error),
                             void *argument, struct error *error);
+
+// Without a thread: one transaction of what waits, as the thread would. False: nothing waited.
+bool writer_turn(struct writer *writer);
 
 // Finished arrivals, in the order they were stored, to be freed with arrival_finish() and free(); and the streams that grew. Runs the
 // `finished` of calls. NULL: none left.

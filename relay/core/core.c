@@ -20,6 +20,9 @@ struct core {
     uint64_t admit_ms;  // next turn of admission; UINT64_MAX: nobody waits
     uint32_t tick_from; // where the next tick begins: all links get their turn
     uint32_t give_from, take_from;
+    uint32_t count;      // links that were ever used are below it; what lies beyond was never touched
+    struct sender *senders;
+    struct receiver *receivers;
     uint64_t *deadlines; // of the links; apart from them so that a tick reads little memory
     struct link *links;
 };
@@ -56,30 +59,33 @@ struct core *core_init(void *memory, const struct core_config *config)
     static_assert(_Alignof(struct link) == 8 && _Alignof(struct sender) == 8 && _Alignof(struct receiver) == 8, "parts follow each other");
     assert(config->generation != 0);
     struct layout layout = lay_out(config->links_max);
-    memset(memory, 0, layout.size);
     uint8_t *base = memory;
     struct core *core = memory;
     *core = (struct core){.config = *config, .next_ms = UINT64_MAX, .admit_ms = UINT64_MAX};
     core->links = (void *)(base + layout.links);
     core->deadlines = (void *)(base + layout.deadlines);
     admission_init(&core->admission, config->pool_bytes);
-    struct sender *senders = (void *)(base + layout.senders);
-    struct receiver *receivers = (void *)(base + layout.receivers);
-    for (uint32_t i = 0; i < config->links_max; i++) {
+    core->senders = (void *)(base + layout.senders);
+    core->receivers = (void *)(base + layout.receivers);
+    return core;
+}
+
+// The first use of a link, and of all below it that were not used yet.
+static void reach_link(struct core *core, uint32_t last)
+{
+    for (uint32_t i = core->count; i <= last; i++) {
         struct link *link = &core->links[i];
         link->parent = i == 0;
         link->state = LINK_ABSENT;
         link->due_ms = core->deadlines[i] = UINT64_MAX;
         link->senders_count = link->parent ? PARENT_SENDERS : CHILD_SENDERS;
         link->receivers_count = link->parent ? PARENT_RECEIVERS : CHILD_RECEIVERS;
-        link->senders = senders;
-        link->receivers = receivers;
-        senders += link->senders_count;
-        receivers += link->receivers_count;
-        backoff_init(&link->backoff, config->seed ^ (i + 1) * 0xd1342543de82ef95u);
+        link->senders = core->senders + (i ? PARENT_SENDERS + (size_t)(i - 1) * CHILD_SENDERS : 0);
+        link->receivers = core->receivers + (i ? PARENT_RECEIVERS + (size_t)(i - 1) * CHILD_RECEIVERS : 0);
+        backoff_init(&link->backoff, core->config.seed ^ (i + 1) * 0xd1342543de82ef95u);
         window_init(&link->window);
+        core->count = i + 1;
     }
-    return core;
 }
 
 // The link's deadline after something happened to it.
@@ -111,7 +117,7 @@ static void take_credit(struct core *core, struct step *step, uint32_t i, uint32
 // Takes from one link: first what is above the least, then from idle ones, then from those served longest. False: nobody can spare any.
 static bool take_one(struct core *core, struct step *step)
 {
-    uint32_t count = core->config.links_max;
+    uint32_t count = core->count;
     for (int round = 0; round < 3; round++)
         for (uint32_t k = 0; k < count; k++) {
             uint32_t i = (core->take_from + k) % count;
@@ -133,7 +139,7 @@ static bool take_one(struct core *core, struct step *step)
 // Gives credit to links that wait for some, in turn.
 static void admit(struct core *core, struct step *step)
 {
-    uint32_t count = core->config.links_max, served = 0;
+    uint32_t count = core->count, served = 0;
     bool more = false;
     for (uint32_t k = 0; k < count; k++) {
         uint32_t i = (core->give_from + k) % count;
@@ -158,7 +164,7 @@ static void admit(struct core *core, struct step *step)
 
 static void tick(struct core *core, struct step *step)
 {
-    uint32_t count = core->config.links_max;
+    uint32_t count = core->count;
     if (core->admit_ms <= core->now_ms)
         admit(core, step);
     core->next_ms = core->admit_ms;
@@ -176,13 +182,13 @@ static void tick(struct core *core, struct step *step)
         }
         note_deadline(core, i);
     }
-    core->tick_from = (from + 1) % count;
+    core->tick_from = count ? (from + 1) % count : 0;
 }
 
 // The rest of the links, when one step can't hold what all of them have to say, goes on with the next tick.
 static void extend_all(struct core *core, struct step *step, const struct core_event *event)
 {
-    for (uint32_t i = 0; i < core->config.links_max; i++) {
+    for (uint32_t i = 0; i < core->count; i++) {
         struct link *link = &core->links[i];
         struct sender *sender = link_sender(link, event->channel);
         if (link->state == LINK_ABSENT || !sender)
@@ -287,6 +293,10 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
     }
     if (event->link >= core->config.links_max)
         return;
+    if (event->type == EVENT_LINK_ADD)
+        reach_link(core, event->link);
+    if (event->link >= core->count)
+        return;
     struct link *link = &core->links[event->link];
     if (event->type == EVENT_LINK_ADD) {
         assert(event->add.parent == link->parent);
@@ -302,7 +312,7 @@ uint64_t core_deadline(const struct core *core) { return core->next_ms; }
 
 bool core_link(const struct core *core, uint32_t link_number, struct core_link_status *ret)
 {
-    if (link_number >= core->config.links_max || core->links[link_number].state == LINK_ABSENT)
+    if (link_number >= core->count || core->links[link_number].state == LINK_ABSENT)
         return false;
     const struct link *link = &core->links[link_number];
     *ret = (struct core_link_status){.state = link->state,

@@ -14,7 +14,8 @@
 // acknowledged; as a connection keeps the order, what was sent before something that arrived has arrived. Beside this bound of the line
 // stands the peer's credit, a bound of its memory: bytes of rows not acknowledged. A row begun may always be finished.
 //
-// Threads: one core has one owner. Memory: core_size() bytes, given once.
+// Threads: one core has one owner. Memory: core_size() bytes of zeros, given once; links that are never
+// added are never touched.
 #pragma once
 #include <stddef.h>
 

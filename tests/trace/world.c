@@ -318,7 +318,8 @@ static void start_core(struct world *world, unsigned index)
     struct station *station = world->stations[index];
     struct core_config config = {
         .links_max = LINKS_MAX, .seed = world_draw(world), .generation = station->generation, .pool_bytes = station->pool};
-    station->core = world_must(realloc(station->core, core_size(&config)));
+    free(station->core);
+    station->core = world_must(calloc(1, core_size(&config)));
     core_init(station->core, &config);
     station->starts++;
 }

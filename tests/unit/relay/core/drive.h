@@ -16,7 +16,7 @@ static inline void drive_init(struct drive *drive, uint32_t links_max, uint32_t 
     struct core_config config = {.links_max = links_max, .seed = 11, .generation = 50, .pool_bytes = pool_bytes};
     memset(drive, 0, sizeof *drive);
     drive->now_ms = 1000;
-    drive->core = malloc(core_size(&config));
+    drive->core = calloc(1, core_size(&config));
     assert_non_null(drive->core);
     core_init(drive->core, &config);
 }
