@@ -1,7 +1,7 @@
 """The county's figures beside the published ones: what to ask a station, how to read its answer, and the table at the end."""
 from collections import defaultdict
 
-from screen import CHINESE, pad, tr, width
+from screen import pad, tr, width
 
 YEAR, YEAR_BEFORE = "2023", "2022"
 
@@ -15,7 +15,8 @@ class Question:
     def options(self, by_unit):
         by = (["unit"] if by_unit else []) + [self.dimension] * bool(self.dimension) + ["period"] * (self.measure == "change")
         indicators = ",".join(dict.fromkeys(figure.indicator for figure in self.figures))
-        return ["-i", indicators, "--period", f"{YEAR_BEFORE}..{YEAR}" if self.measure == "change" else YEAR] + (["--by", ",".join(by)] if by else [])
+        period = f"{YEAR_BEFORE}..{YEAR}" if self.measure == "change" else YEAR
+        return ["-i", indicators, "--period", period] + (["--by", ",".join(by)] if by else [])
 
     def read(self, reply):
         """figure id -> unit code -> value; a row that nobody has stated counts as 0."""
@@ -47,7 +48,8 @@ def table(figures, whole, expected, totals, own, towns):
         equal = total == expected[figure.id] == own[figure.id] + of_towns and (not whole or total == figure.target)
         good = good and equal
         values = [figure.show(value) for value in (expected[figure.id], total, own[figure.id], of_towns)]
-        rows.append([figure.zh if CHINESE else figure.en, figure.published()] + values + [tr("ok", "一致") if equal else tr("NOT EQUAL", "不一致")])
+        verdict = tr("ok", "一致") if equal else tr("NOT EQUAL", "不一致")
+        rows.append([tr(figure.en, figure.zh), figure.published()] + values + [verdict])
     widths = [max(width(row[i]) for row in rows) for i in range(len(columns))]
     return ["  ".join(pad(cell, size, 0 < i < 6) for i, (cell, size) in enumerate(zip(row, widths))).rstrip() for row in rows], good
 

@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 CODEBOOK = HERE.parent / "schema/codebook/child-protection.yaml"
 UNITS = HERE / "yizheng/units.csv"
 MARK = ".sanji-quickstart"  # a directory with this file is the quickstart's own, to be emptied
-STATION_BYTES = 4 << 20  # of disk, a station's store and log after the year; measured: about 2 MiB at most villages
+STATION_BYTES = 2 << 20  # of disk, a station with its log; measured after the year: 0.6 MiB on average, 9 MiB at the county
 MAKING_AT_ONCE = 4  # stations that join and start; on two processors more only wait
 AGREE_SECONDS = 180  # from the last record to figures that agree: many times what a loaded laptop needs
 POLL_SECONDS = 0.5
@@ -37,12 +37,13 @@ WHOLE = 216  # units of the tree
 
 def arguments():
     parser = argparse.ArgumentParser(prog="deploy/quickstart", formatter_class=argparse.RawDescriptionHelpFormatter, description=tr(
-        "Runs the county 仪征市 on this machine: one station for the county, 18 towns and parks and 197 villages each, every one a process\n"
-        "of its own with its own keys and store. The villages record an artificial year of 2023, and the county's figures are compared\n"
-        "with the published ones. Then it stays up for you to look around; Ctrl-C stops all of it.",
+        "Runs the county 仪征市 on this machine: the county, 18 towns and parks and 197 villages have a station each, every one a\n"
+        "process of its own with its own keys and store. The villages record an artificial year of 2023, and the county's figures are\n"
+        "compared with the published ones. Then it stays up for you to look around; Ctrl-C stops all of it.",
         "在本机运行仪征市：县级 1 个、乡镇和园区 18 个、村（社区）197 个站点，每个站点都是独立进程，各有密钥和存储。\n"
         "各村录入虚构的 2023 年数据，县级数值与公布数值逐项核对。之后保持运行，供您试用；Ctrl-C 全部停止。"))
-    parser.add_argument("--once", action="store_true", help=tr("end when the figures agree and every store is verified", "数值一致、全部存储核验后即结束"))
+    parser.add_argument("--once", action="store_true", help=tr("end when the figures agree and every store is verified",
+                                                               "数值一致、全部存储核验后即结束"))
     parser.add_argument("--stations", type=int, default=WHOLE, metavar="N", help=tr(
         "only the first N units of the tree have a station (1 to 216; 3: county, one town, one village)",
         "只为单位树的前 N 个单位建站（1 至 216；3 即县、一镇、一村）"))
@@ -73,10 +74,12 @@ def claim(directory, stations):
         directory.mkdir(mode=0o700, parents=True)
     about = directory.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
-        raise Failure(tr(f"{directory}: not a directory of yours; name another with --dir", f"{directory}：不是您的目录；请用 --dir 另行指定"))
+        raise Failure(tr(f"{directory}: not a directory of yours; name another with --dir",
+                         f"{directory}：不是您的目录；请用 --dir 另行指定"))
     mark = directory / MARK
     if any(directory.iterdir()) and not mark.is_file():
-        raise Failure(tr(f"{directory}: has other things in it; name an empty or a new directory", f"{directory}：含有其他文件；请指定空目录或新目录"))
+        raise Failure(tr(f"{directory}: has other things in it; name an empty or a new directory",
+                         f"{directory}：含有其他文件；请指定空目录或新目录"))
     lock = open(mark, "a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,7 +132,7 @@ class County:
         self.counting = {expected.FLOWS[indicator][0] for indicator in expected.EACH_ONCE}
         self.well = False  # all agreed
         self.record_seconds = 0.0
-        self.lag_max = 0.0
+        self.lag_max, self.samples = 0.0, 0
         counts.records = sum(station.count() for station in self.stations)
         counts.county_expects = expected.arriving(self.stations)
         counts.towns_expect = expected.arriving(self.towns + self.villages)
@@ -188,8 +191,9 @@ class County:
     # -- recording
 
     async def submit(self, station, form, batch):
-        answer = await self.program.ask_json("record", form, "-d", str(self.place(station)), "--post", records.POSTS[station.unit.tier], data=json.dumps(
-            batch, ensure_ascii=False).encode())
+        text = json.dumps(batch, ensure_ascii=False).encode()
+        post = records.POSTS[station.unit.tier]
+        answer = await self.program.ask_json("record", form, "-d", str(self.place(station)), "--post", post, data=text)
         self.counts.recorded += len(batch)
         return [kept["record"] for kept in answer["records"]]
 
@@ -202,8 +206,8 @@ class County:
         for correction in station.corrections:
             await self.submit(station, correction.form, [correction.record | {"record": ids[correction.form][correction.index]}])
         if station.entered:
-            lines = ["indicator,unit,period,value"] + [f"{indicator},{station.unit.code},{period},{value}" for indicator, period, value in station.entered]
-            await self.program.ask("import", "-d", str(self.place(station)), "-", data="\n".join(lines).encode())
+            rows = [f"{indicator},{station.unit.code},{period},{value}" for indicator, period, value in station.entered]
+            await self.program.ask("import", "-d", str(self.place(station)), "-", data="\n".join(["indicator,unit,period,value"] + rows).encode())
 
     async def record_all(self):
         self.counts.stage = tr("villages record", "各村录入")
@@ -219,7 +223,8 @@ class County:
         return sum(row["subtree"] or 0 for row in reply["rows"])
 
     def measure(self):
-        """Lag: how long the oldest record waits that a station has kept and the county does not count yet."""
+        """Lag: how long ago the stations had kept as many records as the county counts now."""
+        self.samples += 1
         counts, now = self.counts, time.monotonic()
         waiting = next((since for since, total in self.kept if total > counts.at_county), None)
         counts.lag = None if not self.kept else now - waiting if waiting else 0.0
@@ -236,7 +241,8 @@ class County:
                 self.counts.at_county = await self.arrived(self.county)
                 self.measure()
             for directory in self.nodes.ended():
-                raise Failure(tr(f"the node in {directory} ended by itself:\n", f"{directory} 的节点自行终止：\n") + self.nodes.last_words(directory))
+                raise Failure(tr(f"the node in {directory} ended by itself:\n", f"{directory} 的节点自行终止：\n") +
+                              self.nodes.last_words(directory))
             await asyncio.sleep(POLL_SECONDS)
 
     async def watch_towns(self):
@@ -254,7 +260,8 @@ class County:
 
     async def read_figures(self, station, by_unit):
         values = {}
-        replies = await all_of(self.program.ask_json("figures", "-d", str(self.place(station)), *question.options(by_unit)) for question in self.questions)
+        replies = await all_of(self.program.ask_json("figures", "-d", str(self.place(station)), *question.options(by_unit))
+                               for question in self.questions)
         for question, reply in zip(self.questions, replies):
             values |= question.read(reply)
         return values
@@ -296,28 +303,31 @@ class County:
             say(tr(f"Only {len(self.stations)} of {WHOLE} units have a station here: what these recorded is what the county must come to.",
                    f"此处 {WHOLE} 个单位中只有 {len(self.stations)} 个有站点：县级数值应等于这些站点所录入的。"))
         say(tr("Computed from records, but for inspection teams and member units, which are entered. N+ is recorded as N.\n"
-               f"The {records.CHILDREN_BEFORE:,} children on file when 2023 begins and the visits of the last twelve weeks are ours: the account gives none.",
+               f"The {records.CHILDREN_BEFORE:,} children on file when 2023 begins and the visits of the last twelve weeks are ours: the "
+               "account gives none.",
                "除督查小组和成员单位为填报外，均由记录计算；公布为“N 多”的按 N 录入。\n"
                f"2023 年初在册儿童 {records.CHILDREN_BEFORE:,} 人及最近十二周的探访为本项目所拟，公布材料未载。"))
         wrong = next((station.unit.name for station in self.stations if station.corrections), None)
         if wrong:
-            say(tr(f"One lead that {wrong} had typed in as entered was corrected by a second revision: before it the county had one too many.",
-                   f"{wrong}误录为“纳入”的一条线索已由第二版更正：更正前县级多计一条。"))
+            say(tr(f"One lead that {wrong} had typed in as entered was corrected by a second revision: the figures count it as corrected.",
+                   f"{wrong}误录为“纳入”的一条线索已由第二版更正：数值按更正后计。"))
         if good:
             say(tr(f"All {len(self.figures)} figures agree. Towns that agree with the county's row for them, and whose children on file changed by\n"
                    f"entered less left: {len(self.towns)} of {len(self.towns)}.",
                    f"全部 {len(self.figures)} 项一致。{len(self.towns)} 个乡镇和园区的答数均与县级所列一致，其在册儿童增减均等于纳入减退出。"))
         rate = counts.recorded / self.record_seconds
         say(tr(f"{counts.recorded:,} records kept and signed in {self.record_seconds:.1f} s ({rate:,.0f} a second), "
-               f"counted at the county at most {self.lag_max:.2f} s later.",
-               f"{self.record_seconds:.1f} 秒内录入并签名 {counts.recorded:,} 条记录（每秒 {rate:,.0f} 条），县级计入最多滞后 {self.lag_max:.2f} 秒。"))
+               f"the county's count at most {self.lag_max:.2f} s behind in {self.samples} samples.",
+               f"{self.record_seconds:.1f} 秒内录入并签名 {counts.recorded:,} 条记录（每秒 {rate:,.0f} 条），"
+               f"{self.samples} 次抽样中县级计数最多滞后 {self.lag_max:.2f} 秒。"))
 
     # -- verifying
 
     async def prove(self):
         proof = str(self.directory / "figure.proof")
         figure = next(figure for figure in self.figures if figure.id == ("leads" if self.villages else "activities"))
-        made = await self.program.ask_json("prove", "-d", str(self.place(self.county)), "-i", figure.indicator, "--period", comparison.YEAR, "-o", proof)
+        made = await self.program.ask_json("prove", "-d", str(self.place(self.county)), "-i", figure.indicator, "--period", comparison.YEAR,
+                                           "-o", proof)
         checked = await self.program.ask_json("verify", proof)
         good = checked["ok"] and checked["value"] == self.expected[figure.id]
         self.screen.say(tr(f"proof of {checked['value']:,} {figure.en}: {made['statements']:,} signed statements of {made['units']} units: ",
@@ -334,14 +344,16 @@ class County:
             report = json.loads(out) if out.startswith("{") else {}
             if status != 0 or not report.get("ok"):
                 good = False
-                self.screen.say(tr(f"verify {station.unit.code} {station.unit.name}: ", f"核验 {station.unit.code} {station.unit.name}：") + (err.strip() or out.strip()))
+                self.screen.say(tr("verify ", "核验 ") + f"{station.unit.code} {station.unit.name}: " + (err.strip() or out.strip()))
                 for text in report.get("texts", [])[:5]:
                     self.screen.say("  " + text)
             for name in ("batches", "entries", "signatures", "views"):
                 total[name] += report.get(name, 0)
-        self.screen.say(tr(f"verify: {len(stations)} stores, {total['batches']:,} batches, {total['entries']:,} entries, {total['signatures']:,} signatures, "
-                           f"{total['views']:,} rows of views: ", f"核验：{len(stations)} 个存储，{total['batches']:,} 批，{total['entries']:,} 条，"
-                           f"{total['signatures']:,} 个签名，{total['views']:,} 行视图：") + (tr("all is as it was signed", "全部与签名一致") if good else tr("NOT ALL IS WELL", "存在问题")))
+        what = tr(f"verify: {len(stations)} stores, {total['batches']:,} batches, {total['entries']:,} entries, {total['signatures']:,} "
+                  f"signatures, {total['views']:,} rows of views: ",
+                  f"核验：{len(stations)} 个存储，{total['batches']:,} 批，{total['entries']:,} 条，{total['signatures']:,} 个签名，"
+                  f"{total['views']:,} 行视图：")
+        self.screen.say(what + (tr("all is as it was signed", "全部与签名一致") if good else tr("NOT ALL IS WELL", "存在问题")))
         return good
 
     async def run(self):
@@ -380,13 +392,16 @@ class County:
         lines = [(f"sanji status -d $D/{county}", tr("the county: links, tiers, alarms", "县级：链路、层级、告警")),
                  (f"sanji units -d $D/{county}", tr("who has reported, and when", "各单位何时上报")),
                  (f"sanji figures -d $D/{county} -i leads --period 2023 --by unit,outcome", tr("leads by town", "各乡镇线索核查")),
-                 (f"sanji figures -d $D/{county} -i children --period 2022-12..2023-12 --by period", tr("children on file, month by month", "逐月在册儿童"))]
+                 (f"sanji figures -d $D/{county} -i children --period 2022-12..2023-12 --by period",
+                  tr("children on file, month by month", "逐月在册儿童"))]
         if village:
             code, town = village.unit.code, village.unit.parent
-            visit = f"""echo '{{"key": "{village.batches['file'][0]['key']}", "day": "'$(TZ=UTC-8 date +%F)'"}}' | sanji record visit -d $D/{code}"""
+            key = village.batches["file"][0]["key"]
+            visit = f"""echo '{{"key": "{key}", "day": "'$(TZ=UTC-8 date +%F)'"}}' | sanji record visit -d $D/{code}"""
             lines += [(f"sanji prove -d $D/{county} -i leads --period 2023 --unit {town} -o $D/town.proof && sanji verify $D/town.proof",
                        tr("a figure with all signatures behind it", "出具并核验一个数值的证明")),
-                      (visit, tr(f"one more visit in {village.unit.name}: watch it arrive below", f"在{village.unit.name}再录入一次探访，看它到达县级")),
+                      (visit, tr(f"one more visit in {village.unit.name}: watch it arrive here",
+                                 f"在{village.unit.name}再录入一次探访，看它到达县级")),
                       (f"sanji stop -d $D/{town}; {visit}; sanji status -d $D/{code}",
                        tr(f"the town stops, the village works on: the visit arrives when the town is back, after {AGAIN_SECONDS} s",
                           f"乡镇站点停止，村照常工作：{AGAIN_SECONDS} 秒后乡镇恢复，探访随即到达县级"))]
@@ -432,7 +447,8 @@ class County:
         count = len(self.nodes.processes)
         killed = self.nodes.stop()
         if count:
-            self.screen.say(tr(f"{count} nodes stopped", f"{count} 个节点已停止") + (tr(f", {len(killed)} of them had to be killed", f"，其中 {len(killed)} 个被强制终止") if killed else ""))
+            forced = tr(f", {len(killed)} of them had to be killed", f"，其中 {len(killed)} 个被强制终止") if killed else ""
+            self.screen.say(tr(f"{count} nodes stopped", f"{count} 个节点已停止") + forced)
         return not killed
 
 
@@ -450,9 +466,10 @@ async def main(options):
     counts = Counts()
     screen = Screen(counts)
     if not os.access(options.binary, os.X_OK):
-        raise Failure(tr(f"{options.binary} is not there: deploy/quickstart builds it", f"没有 {options.binary}：请运行 deploy/quickstart 构建"))
+        raise Failure(tr(f"{options.binary} is not there: deploy/quickstart builds it",
+                         f"没有 {options.binary}：请运行 deploy/quickstart 构建"))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
             asyncio.get_running_loop().add_signal_handler(number, asyncio.current_task().cancel)
     with claim(directory, options.stations):
         county = County(options, directory, screen, counts)

@@ -128,8 +128,8 @@ class Child:
     colour: str = ""
 
     def file(self, day, status):
-        record = {"key": self.key, "since": day.isoformat(), "status": status, "name": "示例儿童" + self.key[-4:], "birth": self.birth.isoformat(),
-                  "sex": self.sex, "category": self.category, "home": self.village.unit.code}
+        record = {"key": self.key, "since": day.isoformat(), "status": status, "name": "示例儿童" + self.key[-4:],
+                  "birth": self.birth.isoformat(), "sex": self.sex, "category": self.category, "home": self.village.unit.code}
         return record if status == "active" else record | {"why_left": "示例：不再符合条件"}
 
 
@@ -171,12 +171,14 @@ class Year:
         posts += [(self.county, "inspector", "示例督查专员")] * self.target["inspectors"]
         for number, (station, post, name) in enumerate(posts, 1):
             since = some_day(self.rng, date(2021, 9, 1), date(2023, 9, 30))
-            station.add("post", {"key": f"worker-{number:03}", "since": since.isoformat(), "name": f"{name}{number:03}", "post": post, "status": "held"})
+            station.add("post", {"key": f"worker-{number:03}", "since": since.isoformat(), "name": f"{name}{number:03}", "post": post,
+                                 "status": "held"})
 
     def new_child(self, village, since):
         rng = self.rng
         category = sorted({weighted(rng, CATEGORIES) for _ in range(rng.choice([1, 1, 1, 2]))})
-        child = Child(f"child-{len(self.children) + 1:04}", village, since, since - timedelta(days=rng.randint(200, 4300)), rng.choice("fm"), category)
+        birth = since - timedelta(days=rng.randint(200, 4300))
+        child = Child(f"child-{len(self.children) + 1:04}", village, since, birth, rng.choice("fm"), category)
         self.children.append(child)
         return child
 
@@ -237,7 +239,8 @@ class Year:
             child.village.add("group", {"key": child.key, "day": some_day(rng, max(child.since, FIRST)).isoformat(), "in_group": True})
         towns = in_turn(self.towns, self.target["group_projects"])
         for number, town in enumerate(towns, 1):
-            town.add("project", {"key": f"group-{number}", "since": "2023-01-09", "title": f"示例小组项目{number}", "kind": "group", "status": "running"})
+            town.add("project", {"key": f"group-{number}", "since": "2023-01-09", "title": f"示例小组项目{number}", "kind": "group",
+                                 "status": "running"})
         for town, day in zip(in_turn(towns, self.target["services_group"]), by_day(rng, self.target["services_group"])):
             town.add("service", {"day": day.isoformat(), "kind": "group", "summary": "示例：小组服务"})
         themes = in_turn(["family", "mind", "safety", "growth"], self.target["projects"])
@@ -312,7 +315,8 @@ class Year:
             for number in range(count):
                 ago = VISIT_DAYS - (number * VISIT_DAYS + rng.randrange(VISIT_DAYS)) // count
                 day = self.today - timedelta(days=ago)
-                child.village.add("visit", {"key": child.key, "day": day.isoformat(), "findings": "示例：情况正常", "changed": rng.random() < 0.04})
+                child.village.add("visit", {"key": child.key, "day": day.isoformat(), "findings": "示例：情况正常",
+                                            "changed": rng.random() < 0.04})
 
 
 def generate(today, seed=SEED):

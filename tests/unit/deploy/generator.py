@@ -76,7 +76,8 @@ def by_town_the_children_change_by_entered_less_left():
     for town in [station for station in stations.values() if station.unit.tier == "township"]:
         below = [station for station in stations.values() if station.unit.parent == town.unit.code]
         change = sum(expected.level(s, "children", {}, expected.LAST) - expected.level(s, "children", {}, expected.BEFORE) for s in below)
-        enter, leave = (sum(expected.flow(s, "leads", {"outcome": outcome}, expected.FIRST, expected.LAST) for s in below) for outcome in ("enter", "leave"))
+        enter, leave = (sum(expected.flow(s, "leads", {"outcome": outcome}, expected.FIRST, expected.LAST) for s in below)
+                        for outcome in ("enter", "leave"))
         same(change, enter - leave, town.unit.name)
         moved += enter + leave
     same(moved, 61, "leads that moved a child")
