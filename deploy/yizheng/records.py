@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 SEED = 321081
 FIRST, LAST = date(2023, 1, 1), date(2023, 12, 31)
 CHILDREN_BEFORE = 1160  # on file when the year begins: ours, the account gives none
-VISIT_DAYS = 84  # the codebook takes a visit within 92 days, so the visits are of the twelve weeks before today
+VISIT_DAYS = 84  # the account counts no visits: ours are of the twelve weeks before today, as a running county would have them
 VISITS = {"red": 12, "yellow": 6, "blue": 3, "green": 3}  # in those weeks: weekly, half-monthly, monthly; the 1+N team comes to all monthly
 
 # Forms in the order in which a station records them: a child comes on file before anything is said about it.

@@ -87,7 +87,7 @@ static enum error_code ask(const char *dir, bool running, struct bytes request, 
         if (code != ERR_NOT_FOUND && code != ERR_BUSY)
             return code;
         if (running)
-            return error_set(error, ERR_NOT_FOUND, tr("no node runs in %s", "%s 中没有正在运行的节点"), dir);
+            return error_set(error, ERR_STATE, tr("no node runs in %s", "%s 中没有正在运行的节点"), dir);
         struct station *station;
         code = station_open(dir, &station, error);
         if (code == OK) {

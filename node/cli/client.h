@@ -15,7 +15,7 @@ struct client_answer {
 // (an answer that this program does not know). On success the caller ends with client_finish().
 enum error_code client_call(const char *dir, Sanji__Request *request, Sanji__Reply__ReplyCase wanted, struct client_answer *ret,
                             struct error *error);
-// The same, but ERR_NOT_FOUND when no node runs there.
+// The same, but ERR_STATE when no node runs there.
 enum error_code client_call_running(const char *dir, Sanji__Request *request, Sanji__Reply__ReplyCase wanted, struct client_answer *ret,
                                     struct error *error);
 void client_finish(struct client_answer *answer);

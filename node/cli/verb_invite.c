@@ -79,9 +79,9 @@ const struct verb verb_invite = {
     .purpose = {"make tokens for stations below to join", "为下级站点生成加入令牌"},
     .usage = "CODE... [--ttl 7d] [--from 2023-01]",
     .about =
-        {"Makes one token for each unit named, all of them below this station's own. A unit that has a station gets a new one only by\n"
-         "such a token: the newer station then speaks for it.",
-         "为每个指定单位生成一个令牌；单位须在本站点所属单位之下。已有站点的单位也须凭此令牌换新站点，\n之后由新站点代表该单位。"},
+        {"Makes one token for each unit named, all of them below this station's own. The new station\n"
+         "then speaks for the unit. A unit that has a station already is refused.",
+         "为每个指定单位生成一个令牌；单位须在本站点所属单位之下。之后由新站点代表该单位。\n已有站点的单位会被拒绝。"},
     .examples = examples,
     .options = options,
     .option_count = sizeof options / sizeof *options,

@@ -160,7 +160,7 @@ static void without_a_node(void **state)
     struct error error;
     request.request_case = SANJI__REQUEST__REQUEST_STOP;
     request.stop = &stop;
-    assert_int_equal(client_call_running(dir, &request, SANJI__REPLY__REPLY_STOP, &got, &error), ERR_NOT_FOUND);
+    assert_int_equal(client_call_running(dir, &request, SANJI__REPLY__REPLY_STOP, &got, &error), ERR_STATE);
     assert_int_equal(client_call("/nonexistent/sanji", &request, SANJI__REPLY__REPLY_STOP, &got, &error), ERR_NOT_FOUND);
     assert_int_equal(rmdir(dir), 0);
 }
