@@ -3,7 +3,7 @@
 A test is a function; run() calls those it is given and prints TAP. Stations live in a Network, which works in a directory of its own and
 at its end stops every node, runs `sanji verify` on every store, and fails the test on any difference.
 
-Environment: SANJI is the program, SOURCE the root of the repository.
+Environment: SANJI is the program, SOURCE the root of the repository, CLOCK the library of clock.c.
 """
 import ctypes
 import json
@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 import traceback
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 SANJI = os.environ["SANJI"]
@@ -122,7 +123,9 @@ class Result:
         return f"sanji {' '.join(map(str, self.arguments))}: exit {self.code}\n{self.out[:2000]}\n{self.err[:2000]}"
 
 
-def environment(**more):
+def environment(days=0, **more):
+    """`days`: how far the wall clock is off."""
+    more |= {"LD_PRELOAD": os.environ["CLOCK"], "CLOCK_DAYS": str(days)} if days else {}
     base = {key: value for key, value in os.environ.items() if key not in ("LANG", "LC_ALL", "LC_MESSAGES", "SANJI_DIR", "TZ", "NO_COLOR")}
     return {**base, "LANG": "C.UTF-8", **{key: value for key, value in more.items() if value is not None}}
 
@@ -153,12 +156,13 @@ class Station:
         self.enrol = free_address() if serves else None
         self.process = None
         self.unit = None
+        self.days = 0  # how far its clock is off
 
     def __repr__(self):
         return f"station {self.name}"
 
     def cli(self, verb, *arguments, **more):
-        more.setdefault("TZ", self.tz)
+        more = {"TZ": self.tz, "days": self.days, **more}
         return sanji(verb, "-d", self.dir, *arguments, **more)
 
     # -- life
@@ -171,7 +175,7 @@ class Station:
         while True:
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen([SANJI, "run", str(self.dir)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                env=environment(TZ=self.tz), preexec_fn=_die_with_parent)
+                                                env=environment(TZ=self.tz, days=self.days), preexec_fn=_die_with_parent)
             if not wait or self._listens():
                 return self
             self.process = None
@@ -284,12 +288,21 @@ class Station:
         check(result.json["ok"] == (result.code == 0), "verify says two things:", result)
         return [] if result.json["ok"] else result.json["texts"] or [result.out]
 
-    def points(self):
-        """What may not change when something is refused: status counts and the bytes of the files."""
+    def settled(self):
+        """A lone station has signed its last month complete: until midnight it writes nothing of itself."""
+        last = (datetime.now(timezone(timedelta(hours=8))) + timedelta(days=self.days)).replace(day=1) - timedelta(days=1)
+        wait_for(lambda: self.figures("children", last.strftime("%Y-%m"))["freshness"]["missing_count"] == 0, f"{self} has said all it owes")
+        return self
+
+    def points(self, journal=True):
+        """What may not change when something is refused: status counts and the files. `journal`: nothing else is written meanwhile."""
         status = self.status()
-        kept = {key: status[key] for key in ("journal_batches", "journal_entries", "records", "codebook_version", "units_version", "ordinal")}
+        names = ("records", "codebook_version", "units_version", "ordinal", "state") + (("journal_batches", "journal_entries") if journal else ())
+        kept = {name: status[name] for name in names}
+        kept["tokens"] = [unit["invited"] for unit in self.cli("units", "--json").json]
         kept["station.conf"] = (self.dir / "station.conf").read_bytes()
-        kept["names"] = sorted(str(path.relative_to(self.dir)) for path in self.dir.rglob("*") if not path.is_socket())
+        kept["files"] = sorted(str(path.relative_to(self.dir)) for path in self.dir.rglob("*"))
+        kept["keys"] = {path.name: path.read_bytes() for path in (self.dir / "keys").iterdir()}
         return kept
 
 
@@ -301,6 +314,7 @@ class Network:
         self.stations = {}
         self.proxies = []
         self.codebook = codebook
+        self.days = 0  # how far the clocks of all stations to come are off
         if isinstance(units, Path):
             self.units = units
         else:
@@ -348,9 +362,9 @@ class Network:
 
     def init(self, unit, name=None, tz=None, codebook=None):
         station = Station(self, name or unit, None, True, tz)
-        station.unit = unit
+        station.unit, station.days = unit, self.days
         sanji("init", station.dir, "--unit", unit, "--units", self.units, "--codebook", codebook or self.codebook, "--listen", station.listen,
-              "--join", station.enrol, TZ=tz)
+              "--join", station.enrol, TZ=tz, days=self.days)
         self.stations[station.name] = station
         return station
 
@@ -358,9 +372,9 @@ class Network:
         """A station for `unit` below `parent`, which runs."""
         token = token or parent.invite(unit, **invitation)[0]
         station = Station(self, name or unit, parent, serves, tz)
-        station.unit = unit
+        station.unit, station.days = unit, self.days
         arguments = ["--listen", station.listen, "--join", station.enrol] if serves else []
-        sanji("join", station.dir, token, *arguments, TZ=tz)
+        sanji("join", station.dir, token, *arguments, TZ=tz, days=self.days)
         self.stations[station.name] = station
         return station
 
