@@ -8,7 +8,8 @@
 #include "relay/codec.h"
 
 // What one entry came to. A batch is rejected when any of its entries is; the others of it still count, and every tier decides alike,
-// for the reason depends on the bytes and the unit tree that the signer's certificate names.
+// for the reason depends on the bytes and the unit tree that the signer's certificate names (a unit tree without this station's unit
+// excepted: it can't be in force here).
 struct outcome {
     enum verdict verdict;
     const char *reason;
@@ -59,6 +60,26 @@ static struct outcome apply_complete(const struct desk *desk, struct arena *aren
     return outcome;
 }
 
+// Why a document can't come into force here; NULL: it can. One that did would stop every later transaction.
+static const char *document_fault(const struct desk *desk, uint32_t kind, enum object_kind object, struct bytes content)
+{
+    if (object != OBJECT_DOCUMENT)
+        return "announcement of no document";
+    if (kind == DOCUMENT_CODEBOOK) {
+        struct codebook *codebook;
+        if (codebook_load(content, "codebook.yaml", &codebook, NULL) != OK)
+            return "codebook does not load";
+        codebook_destroy(codebook);
+        return NULL;
+    }
+    struct units *units;
+    if (units_parse(content, "units.csv", &units, NULL) != OK)
+        return "unit tree does not load";
+    bool has_us = units_find(units, desk->self->unit) != UNIT_NONE;
+    units_destroy(units);
+    return has_us ? NULL : "unit tree without this station's unit";
+}
+
 static struct outcome apply_announce(struct applier *applier, struct txn *txn, struct arena *arena, const struct certificate *signer,
                                      const struct entry *entry)
 {
@@ -78,6 +99,9 @@ static struct outcome apply_announce(struct applier *applier, struct txn *txn, s
     memcpy(hash.bytes, announce->hash.data, HASH_SIZE);
     if (!object_read(txn, &hash, &kind, &content))
         return (struct outcome){VERDICT_DEFERRED, "document"};
+    const char *fault = document_fault(applier->desk, (uint32_t)announce->kind, kind, content);
+    if (fault)
+        return (struct outcome){VERDICT_REJECTED, fault};
     if (document_enforce(txn, (uint32_t)announce->kind, &hash, announce->version))
         applier->reload = true;
     return (struct outcome){VERDICT_APPLIED, NULL};
@@ -103,7 +127,7 @@ static struct outcome apply_entry(struct applier *applier, struct txn *txn, stru
 }
 
 enum verdict apply_batch(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
-                         const struct entry *entries, uint64_t position, const char **reason)
+                         const struct entry *entries, uint64_t position, const char **ret_reason)
 {
     (void)position;
     struct applier *applier = context;
@@ -119,7 +143,7 @@ enum verdict apply_batch(void *context, struct txn *txn, const struct header *he
         }
     }
     arena_finish(&arena);
-    *reason = batch.reason;
+    *ret_reason = batch.reason;
     return batch.verdict;
 }
 

@@ -1,15 +1,21 @@
 // What a station does with a batch that may be read here: statements into the ledger, announcements into force; everything else is held.
-// The hooks of relay/receive.h; they run in the writer's transaction.
+// The hooks of relay/receive.h; they run in the writer's transaction, on its thread. Errors are the transaction's.
 #pragma once
 #include "node/desk.h"
 #include "relay/receive.h"
 
 struct applier {
-    const struct desk *desk; // of the open transaction
-    bool reload;             // a document came into force: read it again before the commit
+    const struct desk *desk; // of the open transaction; borrowed
+    bool reload;             // a document came or came into force: read them again before the commit, and take up what waited
 };
 
+// `applier` is a struct applier. APPLIED: at least one entry had effect; HELD: none was for here, or each was spoken over. REJECTED or
+// DEFERRED: the first entry that was (the others count all the same); `ret_reason` is static text, of a rejection a function of the bytes
+// and the documents only, of a deferral what it waits for: "units" (the unit tree that the signer's certificate names) or "document".
 enum verdict apply_batch(void *applier, struct txn *txn, const struct header *header, const struct certificate *signer,
-                         const struct entry *entries, uint64_t position, const char **reason);
+                         const struct entry *entries, uint64_t position, const char **ret_reason);
+// Whether the certificate's unit lies below its issuer's. A unit that another tree than ours may know passes: what its station says waits
+// for that tree.
 bool apply_may_certify(void *applier, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer);
+// A document arrived: announcements that waited for one are taken up before the commit.
 void apply_document(void *applier, struct txn *txn, const struct hash *hash, struct bytes content);

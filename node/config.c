@@ -1,13 +1,12 @@
 #include "node/config.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "relay/crypto.h"
 #include "relay/endpoint.h"
+#include "relay/file.h"
 #include "relay/language.h"
 
 enum { LINE_MAX_BYTES = 512 };
@@ -74,6 +73,11 @@ enum error_code config_read(const char *directory, struct config *ret, struct er
     enum error_code code = OK;
     while (code == OK && fgets(text, sizeof text, file)) {
         line++;
+        if (!strchr(text, '\n') && !feof(file)) {
+            code = error_set(error, ERR_INPUT, tr("%s:%u: longer than %d bytes, or no text", "%s:%u: 超过 %d 字节，或不是文本"), path, line,
+                             LINE_MAX_BYTES - 2);
+            break;
+        }
         char *start = trim(text), *equals = strchr(start, '=');
         if (*start == 0 || *start == '#')
             continue;
@@ -84,6 +88,8 @@ enum error_code config_read(const char *directory, struct config *ret, struct er
         *equals = 0;
         code = set(path, line, trim(start), trim(equals + 1), &config, &seen, error);
     }
+    if (code == OK && ferror(file))
+        code = error_set_errno(error, ERR_IO, "%s", path);
     fclose(file);
     if (code == OK && !(seen & 1))
         code = error_set(error, ERR_INPUT, tr("%s: 'root' is missing", "%s：缺少 'root'"), path);
@@ -94,27 +100,15 @@ enum error_code config_read(const char *directory, struct config *ret, struct er
 
 enum error_code config_write(const char *directory, const struct config *config, struct error *error)
 {
-    char path[4096], temporary[4096], root[2 * HASH_SIZE + 1];
-    snprintf(path, sizeof path, "%s/station.conf", directory);
-    snprintf(temporary, sizeof temporary, "%s/station.conf.new", directory);
+    char text[128 + 2 * HASH_SIZE + 3 * (ADDRESS_SIZE + 16)], root[2 * HASH_SIZE + 1];
+    const struct {
+        const char *name, *value;
+    } lines[] = {{"root", root}, {"parent", config->parent}, {"listen", config->listen}, {"join", config->join}};
     crypto_hex(bytes_of(config->root.bytes, HASH_SIZE), root);
-    FILE *file = fopen(temporary, "we");
-    if (!file)
-        return error_set_errno(error, ERR_IO, "%s", temporary);
-    fprintf(file, "# Sanji station. 'root' pins the network: never change it.\nroot = %s\n", root);
-    if (*config->parent)
-        fprintf(file, "parent = %s\n", config->parent);
-    if (*config->listen)
-        fprintf(file, "listen = %s\n", config->listen);
-    if (*config->join)
-        fprintf(file, "join = %s\n", config->join);
-    bool good = fflush(file) == 0 && fsync(fileno(file)) == 0;
-    good = fclose(file) == 0 && good;
-    int fd = good && rename(temporary, path) == 0 ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    good = fd >= 0 && fsync(fd) == 0;
-    int saved = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = saved;
-    return good ? OK : error_set_errno(error, ERR_IO, "%s", path);
+    size_t size = (size_t)snprintf(text, sizeof text, "# Sanji station. 'root' pins the network: never change it.\n");
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (*lines[i].value)
+            size += (size_t)snprintf(text + size, sizeof text - size, "%s = %s\n", lines[i].name, lines[i].value);
+    assert(size < sizeof text);
+    return file_replace(directory, "station.conf", bytes_of(text, size), error);
 }

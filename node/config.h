@@ -12,8 +12,10 @@ struct config {
     char join[ADDRESS_SIZE];   // where children enrol; empty: nobody can
 };
 
-// ERR_NOT_FOUND: no station in `directory`. ERR_INPUT: "station.conf:LINE: ..." for an unknown name, a value that cannot be, a name given
-// twice or missing. Nothing is changed.
+// ERR_NOT_FOUND: no station in `directory`. ERR_INPUT: "DIR/station.conf:LINE: ..." for an unknown name, a value that cannot be, a name
+// given twice, a line without '=' or of more than 510 bytes; 'root' missing. ERR_IO. Nothing is changed, `ret` only when it returns OK.
+// Whether an address can be bound is not asked here.
 enum error_code config_read(const char *directory, struct config *ret, struct error *error);
-// Written whole to a temporary file, synced, renamed into place.
+// Written whole to DIR/station.conf.new, synced, renamed into place: after a crash the old file or the new one. Empty addresses are left
+// out. Mode 0600. ERR_FULL, ERR_IO: the old file stands (but when only the last sync of the directory failed).
 enum error_code config_write(const char *directory, const struct config *config, struct error *error);

@@ -35,26 +35,44 @@ bool document_enforce(struct txn *txn, uint32_t kind, const struct hash *hash, u
     return true;
 }
 
-static bool content(struct txn *txn, uint32_t kind, struct bytes *ret, uint32_t *ret_version)
+// The document in force; an empty span when none is.
+static enum error_code content(struct txn *txn, uint32_t kind, struct bytes *ret, uint32_t *ret_version, struct error *error)
 {
     struct hash hash;
     enum object_kind object;
-    return document_in_force(txn, kind, &hash, ret_version) && object_read(txn, &hash, &object, ret) && object == OBJECT_DOCUMENT;
+    uint32_t version;
+    *ret = bytes_of(NULL, 0);
+    if (!document_in_force(txn, kind, &hash, &version))
+        return txn_report(txn, error);
+    if (!object_read(txn, &hash, &object, ret) || object != OBJECT_DOCUMENT)
+        return txn_error(txn) != OK
+                   ? txn_report(txn, error)
+                   : error_set(error, ERR_CORRUPT, "%s", tr("a document that is in force is not in the store", "存储中缺少生效的文件"));
+    *ret_version = version;
+    return OK;
+}
+
+static enum error_code load_texts(struct documents *documents, struct txn *txn, struct error *error)
+{
+    struct bytes bytes;
+    enum error_code code = content(txn, DOCUMENT_UNITS, &bytes, &documents->units_version, error);
+    if (code == OK && bytes.size == 0)
+        code = error_set(error, ERR_CORRUPT, "%s", tr("the store has no unit tree", "存储中没有单位树"));
+    if (code == OK)
+        code = units_parse(bytes, "units.csv", &documents->units, error);
+    if (code == OK)
+        code = content(txn, DOCUMENT_CODEBOOK, &bytes, &documents->codebook_version, error);
+    if (code == OK && bytes.size > 0)
+        code = codebook_load(bytes, "codebook.yaml", &documents->codebook, error);
+    return code;
 }
 
 enum error_code documents_load(struct txn *txn, const char *own_unit, struct documents **ret, struct error *error)
 {
     struct documents *documents = calloc(1, sizeof *documents);
-    struct bytes bytes;
     if (!documents)
         return error_set(error, ERR_MEMORY, "documents");
-    enum error_code code = OK;
-    if (!content(txn, DOCUMENT_UNITS, &bytes, &documents->units_version))
-        code = error_set(error, ERR_CORRUPT, "%s", tr("the store has no unit tree", "存储中没有单位树"));
-    else
-        code = units_parse(bytes, "units.csv", &documents->units, error);
-    if (code == OK && content(txn, DOCUMENT_CODEBOOK, &bytes, &documents->codebook_version))
-        code = codebook_load(bytes, "codebook.yaml", &documents->codebook, error);
+    enum error_code code = load_texts(documents, txn, error);
     if (code == OK) {
         documents->unit = units_find(documents->units, own_unit);
         documents->delegated = calloc((size_t)documents->units->count, 1);
@@ -64,14 +82,23 @@ enum error_code documents_load(struct txn *txn, const char *own_unit, struct doc
         else if (!documents->delegated || !documents->unit_ids)
             code = error_set(error, ERR_MEMORY, "documents");
     }
+    if (code == OK) {
+        documents_delegate(documents, txn);
+        figures_unit_ids(txn, documents->units, documents->unit_ids);
+        code = txn_report(txn, error); // damage reads as absence: nobody's unit would be this station's
+    }
     if (code != OK) {
         documents_destroy(documents);
         return code;
     }
-    documents_delegate(documents, txn);
-    figures_unit_ids(txn, documents->units, documents->unit_ids);
     *ret = documents;
     return OK;
+}
+
+void documents_number(struct documents *documents, struct txn *txn)
+{
+    unit_ids_assign(txn, documents->units);
+    figures_unit_ids(txn, documents->units, documents->unit_ids);
 }
 
 void documents_destroy(struct documents *documents)

@@ -308,7 +308,7 @@ static enum error_code find_indicator(const struct plan *plan, const char *id, c
             id);
     int at = codebook_indicator(plan->view->codebook, id);
     if (at < 0)
-        return error_set(error, ERR_NOT_FOUND, tr("indicator %s: not in the codebook", "指标 %s：码本中没有"), id);
+        return error_set(error, ERR_NOT_FOUND, tr("indicator %s: not in the codebook", "指标 %s：编码本中没有"), id);
     *ret = &plan->view->codebook->indicators[at];
     return OK;
 }
@@ -392,7 +392,7 @@ enum error_code plan_make(struct plan *plan, const struct figures_view *view, co
 {
     *plan = (struct plan){.view = view, .combinations = 1};
     if (!view->codebook)
-        return error_set(error, ERR_STATE, tr("no codebook is in force yet", "尚无生效的码本"));
+        return error_set(error, ERR_STATE, tr("no codebook is in force yet", "尚无生效的编码本"));
     const char *tier = NULL;
     enum error_code code = plan_asked(plan, request, error);
     if (!code)

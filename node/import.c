@@ -17,7 +17,7 @@ bool import_indicator(const struct import *import, const char *id, uint16_t *ret
     const struct codebook *codebook = import->desk->codebook;
     int at = codebook_indicator(codebook, id);
     if (at < 0)
-        return WRONG(fault, PART_INDICATOR, ERR_NOT_FOUND, tr("indicator %s: not in the codebook", "指标 %s：码本中没有"), id);
+        return WRONG(fault, PART_INDICATOR, ERR_NOT_FOUND, tr("indicator %s: not in the codebook", "指标 %s：编码本中没有"), id);
     const char *why = codebook->indicators[at].kind == INDICATOR_RATIO
                           ? tr("it is computed from its parts when asked", "它在查询时由其组成部分计算得出")
                           : tr("it is computed from records: an imported value would be gone at the next restatement",
@@ -246,7 +246,7 @@ enum error_code import_submit(struct desk *desk, bool csv, struct bytes data, co
                               uint64_t *ret_unchanged, struct error *error)
 {
     if (!desk->codebook)
-        return error_set(error, ERR_STATE, tr("no codebook is in force yet", "尚无生效的码本"));
+        return error_set(error, ERR_STATE, tr("no codebook is in force yet", "尚无生效的编码本"));
     struct import import = {.desk = desk, .source = source && *source ? source : "-"};
     import.today = civil_of_instant(desk->now_ms, desk->codebook->tz_minutes);
     enum error_code code = csv ? import_csv(&import, data, error) : import_json(&import, data, error);

@@ -23,7 +23,8 @@ static ProtobufCBinaryData binary(const void *data, size_t size)
 
 struct unit_facts {
     bool has_station;
-    struct station_id station;
+    struct station_id station; // of the highest term: a replaced station's certificate stays
+    uint64_t term;
     uint64_t heard_ms;
     bool complete;
     int32_t complete_through;
@@ -44,9 +45,10 @@ static void find_stations(struct txn *txn, const struct units *units, struct uni
         if (!object_read(txn, &hash, &kind, &wire) || kind != OBJECT_CERTIFICATE || certificate_decode(wire, &certificate, NULL) != OK)
             continue;
         int32_t unit = units_find(units, certificate.unit);
-        if (unit != UNIT_NONE) {
+        if (unit != UNIT_NONE && certificate.term > facts[unit].term) {
             facts[unit].has_station = true;
             facts[unit].station = certificate.station;
+            facts[unit].term = certificate.term;
         }
     }
     cursor_close(cursor);
@@ -128,6 +130,8 @@ enum error_code overview_units(struct station *station, const char *below, struc
         int32_t end = units->items[first].subtree_end;
         struct unit_facts *facts = unit_facts(txn, units, first, end);
         code = facts ? pack_units(txn, units, facts, first, end, ret, error) : error_set(error, ERR_MEMORY, "units");
+        if (code == OK)
+            code = txn_report(txn, error);
         free(facts);
     }
     txn_abort(txn);

@@ -1,4 +1,5 @@
-// How a station is: `status` and `units`. Appends a Reply; any thread.
+// How a station is: `status` and `units`. Appends a Reply (schema/control.proto) to `ret`, whose failed allocation shows in ret->failed;
+// any thread. ERR_MEMORY; ERR_CORRUPT and other errors of the store: what was appended is of no use then.
 #pragma once
 #include "node/station.h"
 

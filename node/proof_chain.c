@@ -58,6 +58,15 @@ static enum error_code check_certificate(struct checking *checking, size_t at, s
     return check_place(checking, at, certificate->root ? NULL : issuer, error);
 }
 
+// Names and places of units are signed with the tree's hash, in a certificate.
+static enum error_code check_tree(const struct checking *checking, struct error *error)
+{
+    for (size_t i = 0; i < checking->proof->n_certificates; i++)
+        if (hash_equal(&checking->certificates[i].units, &checking->units->hash))
+            return OK;
+    return error_set(error, ERR_FORGED, "%s", tr("its unit tree is none that a certificate names", "其单位树不是任何证书所指的单位树"));
+}
+
 enum error_code check_certificates(struct checking *checking, struct error *error)
 {
     const Sanji__Proof *proof = checking->proof;
@@ -69,7 +78,7 @@ enum error_code check_certificates(struct checking *checking, struct error *erro
     enum error_code code = OK;
     for (size_t i = 0; i < proof->n_certificates && !code; i++)
         code = check_certificate(checking, i, error);
-    return code;
+    return code ? code : check_tree(checking, error);
 }
 
 // ---- headers

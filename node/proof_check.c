@@ -231,6 +231,18 @@ static enum error_code check_cells(struct checking *checking, struct error *erro
     return OK;
 }
 
+// Statements carry the definition's hash; its text says which indicator that is.
+static bool names_indicator(const struct checking *checking)
+{
+    const Sanji__ProvedFigure *figure = checking->figure;
+    struct bytes text = bytes_in(&checking->proof->definition);
+    char begin[NAME_MAX_BYTES + 32];
+    size_t size = (size_t)snprintf(begin, sizeof begin, "indicator %.*s kind ", NAME_MAX_BYTES, figure->indicator);
+    struct hash hash = crypto_hash(TAG_DEFINITION, text);
+    return memcmp(hash.bytes, figure->definition.data, HASH_SIZE) == 0 && !strchr(figure->indicator, ' ') && text.size > size &&
+           memcmp(text.data, begin, size) == 0;
+}
+
 static enum error_code check_figure(struct checking *checking, struct error *error)
 {
     const Sanji__ProvedFigure *figure = checking->figure;
@@ -242,6 +254,9 @@ static enum error_code check_figure(struct checking *checking, struct error *err
     if (figure->definition.len != HASH_SIZE || strlen(figure->indicator) > NAME_MAX_BYTES ||
         figure->period_type == SANJI__PERIOD_TYPE__NAMED || !period_in_range(first) || !period_in_range(last) || first.number > last.number)
         return no_proof(error, tr("its figure is damaged", "其数值部分已损坏"));
+    if (!names_indicator(checking))
+        return error_set(error, ERR_FORGED, tr("what was signed is not defined as indicator '%s'", "所签内容的定义不是指标“%s”"),
+                         figure->indicator);
     checking->cells = calloc(CELLS_MAX, sizeof *checking->cells);
     checking->counted = malloc(CELLS_MAX * sizeof *checking->counted);
     checking->listed = calloc(units, sizeof *checking->listed);

@@ -240,6 +240,16 @@ static enum error_code put_units(struct making *making, struct error *error)
     return copy_bytes(&making->arena, document, &making->proof.units) ? OK : no_memory(error);
 }
 
+static enum error_code put_definition(struct making *making, struct error *error)
+{
+    const struct codebook *codebook = making->collection->plan->view->codebook;
+    struct buffer text = {0};
+    codebook_definition_text(codebook, (uint16_t)(making->collection->measure->indicator - codebook->indicators), &text);
+    bool good = !text.failed && copy_bytes(&making->arena, buffer_bytes(&text), &making->proof.definition);
+    buffer_finish(&text);
+    return good ? OK : no_memory(error);
+}
+
 static enum error_code put_proof(struct making *making, int64_t value, struct buffer *ret, struct error *error)
 {
     Sanji__ProvedFigure figure;
@@ -249,6 +259,8 @@ static enum error_code put_proof(struct making *making, int64_t value, struct bu
         code = put_figure(making, value, &figure, error);
     if (!code)
         code = put_units(making, error);
+    if (!code)
+        code = put_definition(making, error);
     if (code)
         return code;
     making->proof.format = 1;

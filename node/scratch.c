@@ -48,6 +48,7 @@ void scratch_destroy(struct scratch *scratch)
     scratch->ledger = NULL;
     scratch->author = NULL;
     scratch->store = NULL;
+    crypto_wipe(&scratch->key, sizeof scratch->key);
     for (size_t i = 0; *scratch->directory && i < sizeof names / sizeof *names; i++) {
         char path[96];
         snprintf(path, sizeof path, "%s/%s", scratch->directory, names[i]);

@@ -9,6 +9,9 @@
 #include "node/overview.h"
 #include "node/proof.h"
 #include "node/records.h"
+#include "node/statement.h"
+#include "record.pb-c.h"
+#include "relay/endpoint.h"
 #include "relay/language.h"
 
 enum {
@@ -68,6 +71,31 @@ static enum error_code run_record(void *argument, struct desk *desk, struct erro
     return records_submit(desk, &work->input, add_result, work, error);
 }
 
+static void reply_records(struct answering *answering, const Sanji__RecordRequest *request, struct record_work *work)
+{
+    static const uint8_t nobody[SUBJECT_ID_SIZE];
+    Sanji__Reply message = SANJI__REPLY__INIT;
+    Sanji__RecordReply records = SANJI__RECORD_REPLY__INIT;
+    Sanji__RecordResult *rows = arena_alloc(answering->arena, (work->count + 1) * sizeof *rows);
+    Sanji__RecordResult **pointers = arena_alloc(answering->arena, (work->count + 1) * sizeof *pointers);
+    work->failed = work->failed || !rows || !pointers;
+    for (size_t i = 0; !work->failed && i < work->count; i++) {
+        sanji__record_result__init(&rows[i]);
+        if (!request->check_only)
+            rows[i].record = binary(work->results[i].record, RECORD_ID_SIZE);
+        rows[i].revision = work->results[i].revision;
+        if (memcmp(work->results[i].subject, nobody, SUBJECT_ID_SIZE) != 0)
+            rows[i].subject = binary(work->results[i].subject, SUBJECT_ID_SIZE);
+        pointers[i] = &rows[i];
+        records.n_records = i + 1;
+    }
+    records.records = pointers;
+    message.reply_case = SANJI__REPLY__REPLY_RECORD;
+    message.record = &records;
+    if (!work->failed)
+        reply(answering, &message);
+}
+
 static enum error_code answer_record(struct answering *answering, const Sanji__RecordRequest *request, struct error *error)
 {
     struct record_work work = {.input = {.form = request->form,
@@ -79,30 +107,11 @@ static enum error_code answer_record(struct answering *answering, const Sanji__R
                                          .post = text_or_null(request->post),
                                          .check_only = request->check_only}};
     enum error_code code = station_write(answering->station, run_record, &work, error);
+    if (code == OK)
+        reply_records(answering, request, &work);
     if (code == OK && work.failed)
         code = error_set(error, ERR_MEMORY, "%s",
                          tr("the records are stored, but there was no memory for the list of them", "记录已保存，但内存不足，无法列出"));
-    if (code == OK) {
-        Sanji__Reply message = SANJI__REPLY__INIT;
-        Sanji__RecordReply records = SANJI__RECORD_REPLY__INIT;
-        Sanji__RecordResult *rows = arena_alloc(answering->arena, (work.count + 1) * sizeof *rows);
-        Sanji__RecordResult **pointers = arena_alloc(answering->arena, (work.count + 1) * sizeof *pointers);
-        for (size_t i = 0; rows && pointers && i < work.count; i++) {
-            static const uint8_t nobody[SUBJECT_ID_SIZE];
-            sanji__record_result__init(&rows[i]);
-            if (!request->check_only)
-                rows[i].record = binary(work.results[i].record, RECORD_ID_SIZE);
-            rows[i].revision = work.results[i].revision;
-            if (memcmp(work.results[i].subject, nobody, SUBJECT_ID_SIZE) != 0)
-                rows[i].subject = binary(work.results[i].subject, SUBJECT_ID_SIZE);
-            pointers[i] = &rows[i];
-            records.n_records = i + 1;
-        }
-        records.records = pointers;
-        message.reply_case = SANJI__REPLY__REPLY_RECORD;
-        message.record = &records;
-        reply(answering, &message);
-    }
     free(work.results);
     return code;
 }
@@ -154,7 +163,7 @@ static struct figures_view view_of(struct answering *answering, struct txn *txn,
 
 static enum error_code no_codebook(struct error *error)
 {
-    return error_set(error, ERR_STATE, "%s", tr("no codebook is in force here", "此处没有生效的编码簿"));
+    return error_set(error, ERR_STATE, "%s", tr("no codebook is in force here", "此处没有生效的编码本"));
 }
 
 static enum error_code answer_figures(struct answering *answering, const Sanji__FiguresRequest *request, struct error *error)
@@ -207,7 +216,8 @@ struct invite_work {
     const Sanji__InviteRequest *request;
     struct host host;
     uint64_t expires_ms;
-    char (*tokens)[TOKEN_TEXT_MAX];
+    char (*tokens)[TOKEN_TEXT_MAX]; // one for each unit, as are the next two
+    Sanji__Invitation *rows, **pointers;
 };
 
 static enum error_code invite_one(const struct invite_work *work, struct desk *desk, const char *code_text, char token_text[TOKEN_TEXT_MAX],
@@ -229,7 +239,9 @@ static enum error_code invite_one(const struct invite_work *work, struct desk *d
     snprintf(invited.tier, sizeof invited.tier, "%s", desk->units->tiers[unit->tier]);
     struct join_token token;
     invite(desk->txn, &work->host, &invited, work->request->from_period, work->expires_ms, &token);
-    return token_format(&token, token_text, error);
+    enum error_code code = token_format(&token, token_text, error);
+    crypto_wipe(&token, sizeof token);
+    return code;
 }
 
 static enum error_code run_invite(void *argument, struct desk *desk, struct error *error)
@@ -241,39 +253,72 @@ static enum error_code run_invite(void *argument, struct desk *desk, struct erro
     return code;
 }
 
-static enum error_code answer_invite(struct answering *answering, const Sanji__InviteRequest *request, struct error *error)
+static bool can_be_called(const char *address)
 {
-    struct invite_work work = {.request = request, .expires_ms = utc_ms() + request->ttl_ms};
+    struct endpoint endpoint;
+    return endpoint_parse_dial(address, &endpoint, NULL) == OK && strcmp(endpoint.host, "0.0.0.0") != 0 && strcmp(endpoint.host, "::") != 0;
+}
+
+static enum error_code check_invite(const struct invite_work *work, struct error *error)
+{
+    const Sanji__InviteRequest *request = work->request;
     if (request->n_units == 0 || request->n_units > INVITE_MAX)
         return error_set(error, ERR_LIMIT, tr("between 1 and %d units at once", "一次 1 至 %d 个单位"), INVITE_MAX);
     if (request->ttl_ms == 0 || request->ttl_ms > TTL_MAX_DAYS * day_ms)
         return error_set(error, ERR_INPUT, tr("a token lives for up to %d days", "令牌有效期最长 %d 天"), TTL_MAX_DAYS);
+    if (request->from_period != 0 && !period_in_range((struct period){SANJI__PERIOD_TYPE__MONTH, request->from_period}))
+        return error_set(error, ERR_INPUT, "%s",
+                         tr("the first month must lie between 1900 and 2199", "起始月份应在 1900 年至 2199 年之间"));
+    const char *addresses[] = {work->host.link, work->host.join};
+    for (size_t i = 0; i < 2; i++)
+        if (!can_be_called(addresses[i]))
+            return error_set(
+                error, ERR_STATE,
+                tr("children can't call %s: give 'listen' and 'join' in station.conf the address or name by which they reach "
+                   "this computer, and start the node again",
+                   "下级无法连接 %s：请在 station.conf 的 'listen' 与 'join' 中写明下级可用的本机地址或名称，然后重新启动节点"),
+                addresses[i]);
+    return OK;
+}
+
+static void reply_invited(struct answering *answering, const struct invite_work *work)
+{
+    const Sanji__InviteRequest *request = work->request;
+    Sanji__Reply message = SANJI__REPLY__INIT;
+    Sanji__InviteReply invite = SANJI__INVITE_REPLY__INIT;
+    for (size_t i = 0; i < request->n_units; i++) {
+        sanji__invitation__init(&work->rows[i]);
+        work->rows[i].unit = request->units[i];
+        work->rows[i].token = work->tokens[i];
+        work->rows[i].expires_ms = work->expires_ms;
+        work->pointers[i] = &work->rows[i];
+    }
+    invite.n_invitations = request->n_units;
+    invite.invitations = work->pointers;
+    message.reply_case = SANJI__REPLY__REPLY_INVITE;
+    message.invite = &invite;
+    reply(answering, &message);
+}
+
+static enum error_code answer_invite(struct answering *answering, const Sanji__InviteRequest *request, struct error *error)
+{
+    struct invite_work work = {.request = request, .expires_ms = utc_ms() + request->ttl_ms};
     enum error_code code = station_host(answering->station, &work.host, error);
+    if (code == OK)
+        code = check_invite(&work, error);
     if (code != OK)
         return code;
     work.tokens = calloc(request->n_units, sizeof *work.tokens);
-    if (!work.tokens)
-        return error_set(error, ERR_MEMORY, "invite");
-    code = station_write(answering->station, run_invite, &work, error);
-    if (code == OK) {
-        Sanji__Reply message = SANJI__REPLY__INIT;
-        Sanji__InviteReply invite = SANJI__INVITE_REPLY__INIT;
-        Sanji__Invitation *rows = arena_alloc(answering->arena, request->n_units * sizeof *rows),
-                          **pointers = arena_alloc(answering->arena, request->n_units * sizeof *pointers);
-        for (size_t i = 0; rows && pointers && i < request->n_units; i++) {
-            sanji__invitation__init(&rows[i]);
-            rows[i].unit = request->units[i];
-            rows[i].token = work.tokens[i];
-            rows[i].expires_ms = work.expires_ms;
-            pointers[i] = &rows[i];
-            invite.n_invitations = i + 1;
-        }
-        invite.invitations = pointers;
-        message.reply_case = SANJI__REPLY__REPLY_INVITE;
-        message.invite = &invite;
-        reply(answering, &message);
-    }
-    crypto_wipe(work.tokens, request->n_units * sizeof *work.tokens);
+    work.rows = arena_alloc(answering->arena, request->n_units * sizeof *work.rows);
+    work.pointers = arena_alloc(answering->arena, request->n_units * sizeof *work.pointers);
+    if (work.tokens && work.rows && work.pointers)
+        code = station_write(answering->station, run_invite, &work, error);
+    else
+        code = error_set(error, ERR_MEMORY, "invite");
+    if (code == OK)
+        reply_invited(answering, &work);
+    if (work.tokens)
+        crypto_wipe(work.tokens, request->n_units * sizeof *work.tokens);
     free(work.tokens);
     return code;
 }
@@ -332,6 +377,8 @@ enum error_code service_handle(struct station *station, struct bytes wire, void 
         language_set(language_parse(((Sanji__Request *)request)->language));
         code = answer(&answering, request, &local);
     }
+    if (code == OK && ret->failed)
+        code = error_set(&local, ERR_MEMORY, "%s", tr("no memory for the answer", "内存不足，无法保存应答"));
     if (code != OK) {
         Sanji__Reply message = SANJI__REPLY__INIT;
         Sanji__Failure failure = SANJI__FAILURE__INIT;

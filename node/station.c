@@ -24,8 +24,9 @@
 enum {
     PATH_SIZE = 4096,
     QUIET_MS = 1000,         // after the last own statement, before `complete` is signed: a burst of records makes one, not many
-    DEFERRED_MAX = 1000,     // batches taken up in one transaction when a document comes
     TICK_SUBJECTS_MAX = 500, // subjects restated in one transaction when ages turned: some ms of work
+    RETRY_MS = 60 * 1000,    // after a transaction that failed: what was owed in it is still owed
+    LOOK_MS = 3600 * 1000,   // at least so often: the monotonic clock stands still while a computer sleeps, the calendar does not
 };
 
 struct station {
@@ -40,7 +41,8 @@ struct station {
     bool restored;
     struct certificate self, ancestors[DEPTH_MAX];
     uint32_t ancestor_count;
-    struct documents *documents;
+    struct documents *documents; // as committed; replaced on the writer's thread only, under the mutex
+    struct documents *next;      // of the open transaction, the writer's: in place when it is committed. NULL: as before
     pthread_mutex_t documents_mutex;
     struct signers *signers;
     struct author *author;
@@ -51,7 +53,6 @@ struct station {
     struct desk desk; // of the transaction that is open
     struct applier applier;
     struct receiver receiver;
-    bool reload_again;           // documents in memory are of a transaction that was aborted
     atomic_uint_fast64_t due_ms; // monotonic: when the station next owes something; UINT64_MAX: never
     bool stated;                 // in this transaction
     uint64_t started_ms;
@@ -77,13 +78,9 @@ void station_release(struct station *station, struct documents *documents)
         documents_destroy(documents);
 }
 
-// Reads what is in force now and puts it in place of what was; who holds the old one goes on with it.
-static enum error_code reload(struct station *station, struct txn *txn, struct error *error)
+// What is in force now takes the place of what was; who holds the old one goes on with it. Consumes `documents`.
+static void replace_documents(struct station *station, struct documents *documents)
 {
-    struct documents *documents;
-    enum error_code code = documents_load(txn, station->self.unit, &documents, error);
-    if (code != OK)
-        return code;
     documents->holders = 1;
     pthread_mutex_lock(&station->documents_mutex);
     struct documents *old = station->documents;
@@ -91,7 +88,6 @@ static enum error_code reload(struct station *station, struct txn *txn, struct e
     pthread_mutex_unlock(&station->documents_mutex);
     if (old)
         station_release(station, old);
-    return OK;
 }
 
 // ---- the writer's transactions
@@ -99,10 +95,6 @@ static enum error_code reload(struct station *station, struct txn *txn, struct e
 static void on_begin(void *context, struct txn *txn)
 {
     struct station *station = context;
-    struct error error = {0};
-    if (station->reload_again && reload(station, txn, &error) != OK)
-        txn_fail(txn, error.code, error.detail);
-    station->reload_again = false;
     struct documents *documents = station->documents; // only this thread replaces it
     station->desk = (struct desk){
         .txn = txn,
@@ -123,26 +115,24 @@ static void on_begin(void *context, struct txn *txn)
     author_context(station->author, station->desk.now_ms, documents->codebook ? &documents->codebook->hash : NULL);
 }
 
-// Batches that waited for something: tried again, each once. Those that still wait are put back by what tries them.
+// Batches that waited for something: tried again, each once. Those that still wait are put back.
 static void take_up(struct station *station, struct txn *txn, const char *waited_for)
 {
-    uint64_t positions[DEFERRED_MAX];
-    uint32_t count = 0;
-    while (count < DEFERRED_MAX && (positions[count] = deferred_take(txn, waited_for)) != 0)
-        count++;
-    for (uint32_t i = 0; i < count; i++) {
+    struct buffer positions = {0}; // all are taken out first: what is put back must not come round again
+    for (uint64_t position; (position = deferred_take(txn, waited_for)) != 0;)
+        buffer_append(&positions, &position, sizeof position);
+    if (positions.failed)
+        txn_fail(txn, ERR_MEMORY, waited_for);
+    for (size_t at = 0; at < positions.size && txn_error(txn) == OK; at += sizeof(uint64_t)) {
+        uint64_t position;
         const char *reason = NULL;
-        enum verdict verdict = receive_again(&station->receiver, txn, positions[i], &reason);
-        struct batch_row row;
-        if (!journal_read(txn, positions[i], &row))
-            return;
-        struct buffer body = {0};
-        buffer_append(&body, row.body.data, row.body.size);
-        journal_add_body(txn, positions[i], buffer_bytes(&body), verdict, reason ? reason : "");
-        buffer_finish(&body);
+        memcpy(&position, positions.data + at, sizeof position);
+        enum verdict verdict = receive_again(&station->receiver, txn, position, &reason);
+        journal_add_body(txn, position, bytes_of(NULL, 0), verdict, reason ? reason : "");
         if (verdict == VERDICT_DEFERRED)
-            deferred_add(txn, reason, positions[i]);
+            deferred_add(txn, reason, position);
     }
+    buffer_finish(&positions);
 }
 
 // Documents came: what was announced comes into force, and what waited for it is taken up.
@@ -150,15 +140,15 @@ static void take_documents(struct station *station, struct txn *txn)
 {
     struct error error = {0};
     take_up(station, txn, "document");
-    if (reload(station, txn, &error) != OK) {
+    if (documents_load(txn, station->self.unit, &station->next, &error) != OK) {
         txn_fail(txn, error.code, error.detail);
         return;
     }
-    station->desk.codebook = station->documents->codebook;
-    station->desk.units = station->documents->units;
-    station->desk.unit = station->documents->unit;
-    station->desk.delegated = station->documents->delegated;
-    unit_ids_assign(txn, station->documents->units);
+    documents_number(station->next, txn);
+    station->desk.codebook = station->next->codebook;
+    station->desk.units = station->next->units;
+    station->desk.unit = station->next->unit;
+    station->desk.delegated = station->next->delegated;
     take_up(station, txn, "units");
 }
 
@@ -176,14 +166,6 @@ static void on_before_commit(void *context, struct txn *txn, struct grown *grown
         txn_fail(txn, code, error.detail);
 }
 
-static void on_aborted(void *context)
-{
-    struct station *station = context;
-    ledger_abort(station->ledger);
-    author_abort(station->author);
-    station->reload_again = station->applier.reload;
-}
-
 static void due_in(struct station *station, uint64_t ms)
 {
     uint64_t at = monotonic_ms() + ms;
@@ -191,9 +173,22 @@ static void due_in(struct station *station, uint64_t ms)
         atomic_store(&station->due_ms, at);
 }
 
+static void on_aborted(void *context)
+{
+    struct station *station = context;
+    ledger_abort(station->ledger);
+    author_abort(station->author);
+    documents_destroy(station->next);
+    station->next = NULL;
+    due_in(station, RETRY_MS);
+}
+
 static void on_committed(void *context)
 {
     struct station *station = context;
+    if (station->next)
+        replace_documents(station, station->next);
+    station->next = NULL;
     if (station->stated)
         due_in(station, QUIET_MS);
 }
@@ -243,7 +238,8 @@ static enum error_code on_tick(void *context, struct txn *txn, struct error *err
     bool more = records_tick(&station->desk, TICK_SUBJECTS_MAX);
     ledger_state(station->ledger, &station->desk);
     more |= complete_sign(&station->desk) == COMPLETE_SIGN_MAX;
-    due_in(station, more ? 0 : until_midnight_ms(station) + 1);
+    uint64_t midnight = until_midnight_ms(station) + 1;
+    due_in(station, more ? 0 : midnight < LOOK_MS ? midnight : LOOK_MS);
     return OK;
 }
 
@@ -380,6 +376,21 @@ static enum error_code count_start(struct station *station, struct error *error)
     return code == OK ? mark(station, false, error) : code;
 }
 
+// No marker, or one that saw another history of this store: read-only.
+static enum error_code read_marker(struct station *station, struct txn *txn, struct error *error)
+{
+    enum error_code code = marker_read(station->directory, &station->marker, error);
+    if (code == ERR_NOT_FOUND) {
+        station->restored = true;
+        return OK;
+    }
+    if (code == OK && !station_equal(&station->marker.station, &station->identity.station))
+        code = error_set(error, ERR_CORRUPT, tr("%s/marker: belongs to another station", "%s/marker：属于另一站点"), station->directory);
+    if (code == OK)
+        station->restored = was_restored(station, txn);
+    return code;
+}
+
 static enum error_code read_state(struct station *station, struct error *error)
 {
     struct txn *txn = txn_begin(station->store, false, error);
@@ -390,15 +401,32 @@ static enum error_code read_state(struct station *station, struct error *error)
         code = error_set(error, ERR_CORRUPT, "%s", tr("the store belongs to another station than the keys", "存储与密钥不属于同一站点"));
     if (code == OK)
         code = load_certificates(station, txn, error);
+    if (code == OK && memcmp(&station->self.sign_key, &station->identity.sign.public_key, PUBLIC_KEY_SIZE) != 0)
+        code = error_set(error, ERR_CORRUPT, "%s", tr("the store's certificate is for other keys", "存储中的证书与密钥不符"));
     if (code == OK)
-        code = marker_read(station->directory, &station->marker, error);
-    if (code == ERR_NOT_FOUND)
-        station->restored = true;
-    else if (code == OK)
-        station->restored = was_restored(station, txn);
-    if (code == OK || code == ERR_NOT_FOUND)
-        code = reload(station, txn, error);
+        code = read_marker(station, txn, error);
+    if (code == OK)
+        code = documents_load(txn, station->self.unit, &station->documents, error);
+    if (code == OK)
+        station->documents->holders = 1;
     txn_abort(txn);
+    return code;
+}
+
+// The certificate must lead to the root that station.conf pins, or nothing that comes from this network could ever be verified.
+static enum error_code check_root(struct station *station, struct error *error)
+{
+    struct txn *txn = txn_begin(station->store, false, error);
+    if (!txn)
+        return error ? error->code : ERR_MEMORY;
+    bool leads = signers_find(station->signers, txn, &station->self.hash) != NULL;
+    enum error_code code = txn_report(txn, error);
+    txn_abort(txn);
+    if (code == OK && !leads)
+        code = error_set(error, ERR_CORRUPT,
+                         tr("%s/station.conf: 'root' is not the root that this station's certificate leads to",
+                            "%s/station.conf：'root' 不是本站点证书所通向的根"),
+                         station->directory);
     return code;
 }
 
@@ -410,6 +438,8 @@ static enum error_code start_work(struct station *station, bool threaded, struct
                                    .ordinal = station->marker.ordinal,
                                    .nonce = station->marker.nonce};
     enum error_code code = signers_create(&station->config.root, &station->signers, error);
+    if (code == OK)
+        code = check_root(station, error);
     if (code == OK)
         code = author_create(&author, &station->author, error);
     if (code == OK)
@@ -533,22 +563,23 @@ enum error_code station_write(struct station *station, enum error_code (*run)(vo
 {
     if (station->restored)
         return error_set(error, ERR_STATE, "%s",
-                         tr("this station's store was put back from a copy (its marker says so): it is read-only, so that it can't sign a "
-                            "second history",
-                            "本站点的存储是从副本恢复的（标记文件表明）：为避免产生第二份历史，现为只读"));
+                         tr("this station's store was put back from a copy (its marker says so, or is gone): it is read-only, so that it "
+                            "can't sign a second history",
+                            "本站点的存储是从副本恢复的（标记文件如此表明，或已缺失）：为避免产生第二份历史，现为只读"));
     struct desk_call call = {station, run, argument};
     return writer_call(station->writer, run_desk_call, &call, error);
 }
 
 // ---- running
 
-static struct engine *running; // for the signal handler
+static struct engine *_Atomic running; // for the signal handler, which may run on any thread
 
 static void on_signal(int signal)
 {
     (void)signal;
-    if (running)
-        engine_stop(running);
+    struct engine *engine = running;
+    if (engine)
+        engine_stop(engine);
 }
 
 struct progress_to {

@@ -10,6 +10,7 @@
 #include "envelope.pb-c.h"
 #include "node/station.h"
 #include "relay/endpoint.h"
+#include "relay/file.h"
 #include "relay/keyring.h"
 #include "relay/language.h"
 #include "relay/transport.h"
@@ -39,10 +40,10 @@ static enum error_code read_file(const char *path, size_t limit, struct buffer *
     size_t got;
     while ((got = fread(part, 1, sizeof part, file)) > 0 && ret->size <= limit)
         buffer_append(ret, part, got);
-    bool bad = ferror(file);
+    enum error_code code = ferror(file) ? error_set_errno(error, ERR_IO, "%s", path) : OK;
     fclose(file);
-    if (bad)
-        return error_set_errno(error, ERR_IO, "%s", path);
+    if (code != OK)
+        return code;
     if (ret->size > limit)
         return error_set(error, ERR_LIMIT, tr("%s: larger than %zu bytes", "%s：超过 %zu 字节"), path, limit);
     return ret->failed ? error_set(error, ERR_MEMORY, "%s", path) : OK;
@@ -73,12 +74,26 @@ static enum error_code check_address(const char *name, const char *address, stru
     return code;
 }
 
+// A path without the slashes at its end, and the path beside it where it is made.
+static enum error_code make_paths(const char *directory, const char *suffix, char target[PATH_SIZE], char staging[PATH_SIZE],
+                                  struct error *error)
+{
+    size_t size = strlen(directory);
+    while (size > 1 && directory[size - 1] == '/')
+        size--;
+    if (size == 0 || size + strlen(suffix) >= FILE_PATH_SIZE - 32) // with room for the names inside
+        return error_set(error, ERR_INPUT, tr("'%.100s': no name for a directory", "“%.100s”：不能用作目录名"), directory);
+    snprintf(target, PATH_SIZE, "%.*s", (int)size, directory);
+    snprintf(staging, PATH_SIZE, "%.*s%s", (int)size, directory, suffix);
+    return OK;
+}
+
 static void remove_made(const char *directory)
 {
     static const char *const names[] = {"keys/station", "keys/sign.key", "keys/seal.key",  "keys/transport.key",
                                         "keys/keyring", "keys",          "store/data.mdb", "store/lock.mdb",
                                         "store",        "marker",        "station.conf",   ""};
-    char path[PATH_SIZE + 32];
+    char path[PATH_SIZE + 32]; // what each of their makers leaves of a failure it removes itself
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", directory, names[i]);
         remove(path);
@@ -253,12 +268,14 @@ enum error_code station_create_root(const char *directory, const char *unit, con
     struct units *units = NULL;
     struct codebook *codebook = NULL;
     struct birth birth = {.units_version = 1};
-    char staging[PATH_SIZE];
-    snprintf(staging, sizeof staging, "%s.making-%d", directory, (int)getpid());
+    char target[PATH_SIZE], staging[PATH_SIZE], suffix[32];
+    snprintf(suffix, sizeof suffix, ".making-%d", (int)getpid());
     birth.directory = staging;
     enum error_code code = crypto_init(error);
     if (code == OK)
-        code = check_free(directory, error);
+        code = make_paths(directory, suffix, target, staging, error);
+    if (code == OK)
+        code = check_free(target, error);
     listen = listen ? listen : default_listen;
     join = join ? join : default_join;
     if (code == OK)
@@ -272,6 +289,11 @@ enum error_code station_create_root(const char *directory, const char *unit, con
     int32_t at = units ? units_find(units, unit) : UNIT_NONE;
     if (code == OK && at == UNIT_NONE)
         code = error_set(error, ERR_NOT_FOUND, tr("%s: no unit with the code %s", "%s：没有代码为 %s 的单位"), units_path, unit);
+    if (code == OK && units->items[at].depth > 0)
+        code = error_set(error, ERR_REFUSED,
+                         tr("unit %s is not the root of the tree, which is %s: the stations below it are invited, and join",
+                            "单位 %s 不是单位树的根（根为 %s）：其下各站点由上级邀请后加入"),
+                         unit, units->items[0].code);
     if (code == OK && codebook_path)
         code = read_file(codebook_path, DOCUMENT_MAX, &codebook_yaml, error);
     if (code == OK && codebook_path)
@@ -282,7 +304,7 @@ enum error_code station_create_root(const char *directory, const char *unit, con
         birth.units = buffer_bytes(&units_csv);
         birth.codebook = buffer_bytes(&codebook_yaml);
         birth.codebook_version = codebook ? codebook->version : 0;
-        code = make_root(&birth, units, at, directory, error);
+        code = make_root(&birth, units, at, target, error);
     }
     codebook_destroy(codebook);
     units_destroy(units);
@@ -315,8 +337,11 @@ static enum error_code check_reply(const struct join_reply *reply, const struct 
     if (!hash_equal(&issuer.hash, &token->parent))
         return error_set(error, ERR_FORGED, "%s",
                          tr("the answer does not come from the parent that the token names", "应答并非来自令牌所指的上级"));
-    if (!station_equal(&certificate.station, &identity->station) ||
-        memcmp(&certificate.sign_key, &identity->sign.public_key, PUBLIC_KEY_SIZE) != 0 || strcmp(certificate.unit, token->unit) != 0)
+    bool ours = station_equal(&certificate.station, &identity->station) &&
+                memcmp(&certificate.sign_key, &identity->sign.public_key, PUBLIC_KEY_SIZE) == 0 &&
+                memcmp(&certificate.seal_key, &identity->seal.public_key, PUBLIC_KEY_SIZE) == 0 &&
+                memcmp(&certificate.transport_key, &identity->transport.public_key, PUBLIC_KEY_SIZE) == 0;
+    if (!ours || strcmp(certificate.unit, token->unit) != 0)
         return error_set(error, ERR_FORGED, "%s", tr("the certificate is not for this station", "证书不属于本站点"));
     return OK;
 }
@@ -330,8 +355,11 @@ static enum error_code ask(struct birth *birth, const struct join_token *token, 
     if (code != OK)
         return code;
     join_request_pack(&request, &wire);
+    crypto_wipe(&request, sizeof request);
     code = transport_ask(token->endpoint, &token->parent_key, &birth->identity.transport.public_key, &birth->identity.transport.secret_key,
                          buffer_bytes(&wire), JOIN_TIMEOUT_MS, answer, error);
+    if (wire.data)
+        crypto_wipe(wire.data, wire.size); // the token's secret
     buffer_finish(&wire);
     if (code == OK)
         code = join_reply_unpack(buffer_bytes(answer), reply, error);
@@ -343,10 +371,19 @@ static enum error_code ask(struct birth *birth, const struct join_token *token, 
 static enum error_code settle(struct birth *birth, const struct join_token *token, const struct join_reply *reply, const char *target,
                               struct error *error)
 {
-    struct units *units;
+    struct units *units = NULL;
+    struct codebook *codebook = NULL;
     enum error_code code = units_parse(reply->units, "units.csv", &units, error);
-    if (code != OK)
+    if (code == OK && units_find(units, token->unit) == UNIT_NONE)
+        code = error_set(error, ERR_STATE, tr("unit %s is not in the unit tree that the parent sent", "上级发来的单位树中没有单位 %s"),
+                         token->unit);
+    if (code == OK && reply->codebook.size)
+        code = codebook_load(reply->codebook, "codebook.yaml", &codebook, error);
+    codebook_destroy(codebook); // that it loads is all that matters here
+    if (code != OK) {
+        units_destroy(units);
         return code;
+    }
     birth->config.root = token->root;
     snprintf(birth->config.parent, ADDRESS_SIZE, "%s", reply->link);
     birth->certificate = reply->certificate;
@@ -380,14 +417,15 @@ enum error_code station_join(const char *directory, const char *token_text, cons
     struct birth birth = {0};
     struct buffer answer = {0};
     struct join_reply *reply = calloc(1, sizeof *reply);
-    char staging[PATH_SIZE];
-    snprintf(staging, sizeof staging, "%s.joining", directory);
+    char target[PATH_SIZE], staging[PATH_SIZE];
     birth.directory = staging;
     enum error_code code = reply ? crypto_init(error) : error_set(error, ERR_MEMORY, "join");
     if (code == OK)
+        code = make_paths(directory, ".joining", target, staging, error);
+    if (code == OK)
         code = token_parse(token_text, &token, error);
     if (code == OK)
-        code = check_free(directory, error);
+        code = check_free(target, error);
     if (code == OK)
         code = check_address("listen", listen, error);
     if (code == OK)
@@ -403,14 +441,16 @@ enum error_code station_join(const char *directory, const char *token_text, cons
     }
     if (code == OK)
         code = identity_load(staging, &birth.identity, error);
-    if (code == OK)
+    if (code == OK) {
         code = ask(&birth, &token, &answer, reply, error);
-    if (code == ERR_REFUSED || code == ERR_FORGED)
-        remove_made(staging); // these keys were refused: the next token gets new ones
+        if (code == ERR_REFUSED || code == ERR_FORGED)
+            remove_made(staging); // these keys were refused: the next token gets new ones
+    }
     if (code == OK) {
         remove_store(staging);
-        code = settle(&birth, &token, reply, directory, error);
+        code = settle(&birth, &token, reply, target, error);
     }
+    crypto_wipe(&token, sizeof token);
     identity_finish(&birth.identity);
     buffer_finish(&answer);
     free(reply);

@@ -36,9 +36,11 @@ struct verifying {
     struct scratch views, records;
     struct applier applier;
     struct receiver receiver;
+    uint64_t feed_count;
     struct walked *walked; // by feed id
     uint32_t walked_count;
-    uint64_t last_ms; // when the last batch was committed
+    struct error damage; // the last that was reported: many batches may stand on one damaged row
+    uint64_t last_ms;    // when the last batch was committed
     struct arena arena;
 };
 
@@ -53,6 +55,22 @@ static void differs(struct verifying *verifying, const char *format, ...)
         va_end(args);
     }
     report->difference_count++;
+}
+
+// A damaged row fails its transaction: it is reported, and what follows is read in another.
+static enum error_code skip_damage(struct verifying *verifying, struct error *error)
+{
+    struct error damage = {0};
+    if (txn_report(verifying->txn, &damage) == OK)
+        return OK;
+    if (strcmp(verifying->damage.detail, damage.detail) != 0) {
+        verifying->report->damaged_rows++;
+        differs(verifying, "%s", damage.detail);
+        verifying->damage = damage;
+    }
+    txn_abort(verifying->txn);
+    verifying->txn = txn_begin(verifying->store, false, error);
+    return verifying->txn ? OK : error->code;
 }
 
 // ---- opening
@@ -82,6 +100,7 @@ static enum error_code open_all(struct verifying *verifying, const char *directo
         code = error->code;
     if (code == OK)
         code = open_documents(verifying, error);
+    verifying->feed_count = code == OK ? txn_count(verifying->txn, TABLE_FEEDS) : 0;
     if (code == OK)
         code = signers_create(&verifying->config.root, &verifying->signers, error);
     if (code != OK)
@@ -90,6 +109,11 @@ static enum error_code open_all(struct verifying *verifying, const char *directo
     verifying->report->records_skipped = code == ERR_BUSY;
     if (code != OK && code != ERR_BUSY)
         return code;
+    if (code == OK && keyring_damaged(verifying->keyring)) {
+        verifying->report->damaged_rows += keyring_damaged(verifying->keyring);
+        differs(verifying, tr("keys/keyring: %llu keys are damaged", "keys/keyring：%llu 个密钥已损坏"),
+                (unsigned long long)keyring_damaged(verifying->keyring));
+    }
     verifying->desk = (struct desk){.codebook = verifying->documents->codebook,
                                     .units = verifying->documents->units,
                                     .unit = verifying->documents->unit,
@@ -122,8 +146,11 @@ static void close_all(struct verifying *verifying)
 
 // ---- one batch
 
+// NULL: no such feed, or no memory.
 static struct walked *walk(struct verifying *verifying, uint32_t feed)
 {
+    if (feed == 0 || feed > verifying->feed_count)
+        return NULL;
     if (feed >= verifying->walked_count) {
         uint32_t count = feed + 256;
         struct walked *grown = realloc(verifying->walked, count * sizeof *grown);
@@ -134,6 +161,19 @@ static struct walked *walk(struct verifying *verifying, uint32_t feed)
         verifying->walked_count = count;
     }
     return &verifying->walked[feed];
+}
+
+// What the row says of the batch, beside the bytes that its origin signed.
+static void check_place(struct verifying *verifying, const struct batch_row *row, const struct header *header)
+{
+    uint32_t feed;
+    struct feed_state state;
+    uint64_t position;
+    bool right = feed_find(verifying->txn, &header->feed, &feed, &state) && feed == row->feed && row->first == header->first &&
+                 row->count == header->count && journal_find(verifying->txn, feed, header->first, &position) && position == row->position;
+    if (!right && txn_error(verifying->txn) == OK)
+        differs(verifying, tr("position %llu: kept in another place than its header says", "位置 %llu：存放处与其批次头不符"),
+                (unsigned long long)row->position);
 }
 
 static void check_chain(struct verifying *verifying, const struct batch_row *row, const struct header *header)
@@ -197,6 +237,8 @@ static void check_batch(struct verifying *verifying, const struct batch_row *row
     }
     check_chain(verifying, row, &header);
     const struct certificate *signer = signers_find(verifying->signers, verifying->txn, &header.certificate);
+    if (txn_error(verifying->txn) != OK)
+        return; // damage on the way, which the caller reports
     if (!signer) {
         differs(verifying, tr("position %llu: the signer's certificate does not lead to the root", "位置 %llu：签名者的证书不通向根"),
                 (unsigned long long)row->position);
@@ -210,23 +252,14 @@ static void check_batch(struct verifying *verifying, const struct batch_row *row
         differs(verifying, tr("position %llu: %s", "位置 %llu：%s"), (unsigned long long)row->position, error.detail);
         return;
     }
-    if (row->body.size == 0)
-        return;
-    report->entries += header.count;
-    apply_again(verifying, row, &header, signer);
+    if (row->body.size) {
+        report->entries += header.count;
+        apply_again(verifying, row, &header, signer);
+    }
+    check_place(verifying, row, &header);
 }
 
 // ---- the journal
-
-// A damaged row fails its transaction: the next rows are read in another.
-static enum error_code skip_damage(struct verifying *verifying, uint64_t position, struct error *error)
-{
-    verifying->report->damaged_rows++;
-    differs(verifying, tr("position %llu: the row is damaged", "位置 %llu：该行已损坏"), (unsigned long long)position);
-    txn_abort(verifying->txn);
-    verifying->txn = txn_begin(verifying->store, false, error);
-    return verifying->txn ? OK : error->code;
-}
 
 static enum error_code commit_scratch(struct verifying *verifying, bool last, struct error *error)
 {
@@ -254,17 +287,16 @@ static enum error_code walk_journal(struct verifying *verifying, void (*progress
                                     void *context, struct error *error)
 {
     uint64_t end = journal_end(verifying->txn), now_ms = last_commit_ms(verifying, end);
-    enum error_code code = txn_error(verifying->txn) == OK ? OK : skip_damage(verifying, end, error);
+    enum error_code code = skip_damage(verifying, error); // of the last row: the walk comes by there again, and does not count it twice
     if (code == OK)
         code = begin_scratch(verifying, now_ms, error);
     for (uint64_t position = 1; code == OK && position <= end; position++) {
         struct batch_row row;
         if (journal_read(verifying->txn, position, &row))
             check_batch(verifying, &row);
-        else if (txn_error(verifying->txn) != OK)
-            code = skip_damage(verifying, position, error);
-        else
+        else if (txn_error(verifying->txn) == OK)
             differs(verifying, tr("position %llu: missing", "位置 %llu：缺失"), (unsigned long long)position);
+        code = skip_damage(verifying, error);
         if (code == OK && position % BATCHES_A_COMMIT == 0) {
             code = commit_scratch(verifying, false, error);
             code = code == OK ? begin_scratch(verifying, now_ms, error) : code;
@@ -275,37 +307,64 @@ static enum error_code walk_journal(struct verifying *verifying, void (*progress
     return code == OK ? commit_scratch(verifying, true, error) : code;
 }
 
-static void check_feeds(struct verifying *verifying)
+static enum error_code check_feeds(struct verifying *verifying, struct error *error)
 {
     struct feed_key key;
     struct feed_state state;
-    for (uint32_t id = 1; feed_read(verifying->txn, id, &key, &state); id++) {
-        struct walked *walked = walk(verifying, id);
-        verifying->report->disputed += state.disputed;
-        if (walked && state.next > 1 && (walked->next != state.next || !hash_equal(&walked->last, &state.last)))
-            differs(verifying, tr("feed %u: its head is not the last header in the journal", "信道 %u：头记录与日志中的最后批次头不符"),
-                    id);
+    enum error_code code = OK;
+    for (uint32_t id = 1; code == OK && id <= verifying->feed_count; id++) {
+        if (feed_read(verifying->txn, id, &key, &state)) {
+            struct walked *walked = walk(verifying, id);
+            verifying->report->disputed += state.disputed;
+            if (walked && state.next > 1 && (walked->next != state.next || !hash_equal(&walked->last, &state.last)))
+                differs(verifying, tr("feed %u: its head is not the last header in the journal", "信道 %u：头记录与日志中的最后批次头不符"),
+                        id);
+        }
+        code = skip_damage(verifying, error);
     }
+    return code;
 }
 
-static void check_certificates(struct verifying *verifying)
+static void check_object(struct verifying *verifying, const struct hash *hash)
 {
-    struct cursor *cursor = cursor_open(verifying->txn, TABLE_OBJECTS);
-    for (bool at = cursor && cursor_seek(cursor, bytes_of("", 0)); at; at = cursor_next(cursor)) {
-        struct hash hash;
-        enum object_kind kind;
-        struct bytes key = cursor_key(cursor), content;
-        if (key.size != HASH_SIZE)
-            continue;
-        memcpy(hash.bytes, key.data, HASH_SIZE);
-        if (!object_read(verifying->txn, &hash, &kind, &content) || kind != OBJECT_CERTIFICATE)
-            continue;
-        verifying->report->certificates++;
-        verifying->report->signatures++;
-        if (!signers_find(verifying->signers, verifying->txn, &hash))
-            differs(verifying, "%s", tr("a certificate does not lead to the root", "有证书不通向根"));
+    enum object_kind kind;
+    struct bytes content;
+    if (!object_read(verifying->txn, hash, &kind, &content))
+        return;
+    if (kind != OBJECT_CERTIFICATE) {
+        struct hash real = crypto_hash(TAG_DOCUMENT, content);
+        if (!hash_equal(&real, hash))
+            differs(verifying, "%s", tr("a document is not what its hash says", "有文件与其散列不符"));
+        return;
     }
+    verifying->report->certificates++;
+    verifying->report->signatures++;
+    if (!signers_find(verifying->signers, verifying->txn, hash) && txn_error(verifying->txn) == OK)
+        differs(verifying, "%s", tr("a certificate does not lead to the root", "有证书不通向根"));
+}
+
+// The first object after `hash`. False: none, or the transaction has failed.
+static bool next_object(struct txn *txn, struct hash *hash, bool first)
+{
+    struct cursor *cursor = cursor_open(txn, TABLE_OBJECTS);
+    bool at = cursor && cursor_seek(cursor, bytes_of(hash->bytes, first ? 0 : HASH_SIZE));
+    while (at && (cursor_key(cursor).size != HASH_SIZE || (!first && memcmp(cursor_key(cursor).data, hash->bytes, HASH_SIZE) <= 0)))
+        at = cursor_next(cursor);
+    if (at)
+        memcpy(hash->bytes, cursor_key(cursor).data, HASH_SIZE);
     cursor_close(cursor);
+    return at;
+}
+
+static enum error_code check_objects(struct verifying *verifying, struct error *error)
+{
+    struct hash hash = {0};
+    enum error_code code = OK;
+    for (bool first = true; code == OK && next_object(verifying->txn, &hash, first); first = false) {
+        check_object(verifying, &hash);
+        code = skip_damage(verifying, error);
+    }
+    return code;
 }
 
 // ---- comparing views
@@ -344,6 +403,21 @@ static void compare_table(struct verifying *verifying, struct txn *folded_txn, e
     cursor_close(folded);
 }
 
+// Whether this station computed the figure of this cell's group by a definition in force: then its records must amount to it. Another
+// station that took over speaks of what came since; what was entered has no records; an older codebook's figures are not made again.
+static bool computed_here(struct verifying *verifying, struct bytes key)
+{
+    struct group_state state;
+    struct bytes group = bytes_of(key.data, GROUP_KEY_SIZE), row;
+    const struct codebook *codebook = verifying->desk.codebook;
+    bool ours = key.size == CHUNK_KEY_SIZE && txn_get(verifying->txn, TABLE_GROUPS, group, &row) && group_row_decode(group, row, &state) &&
+                state.basis == SANJI__BASIS__COMPUTED && station_equal(&state.station, &verifying->desk.self->station);
+    for (int i = 0; ours && codebook && i < codebook->indicator_count; i++)
+        if (memcmp(codebook->indicators[i].definition.bytes, key.data, 16) == 0)
+            return true;
+    return false;
+}
+
 // Whether another station's word stands for the group of this cell: it took over, and the records here are of before.
 static bool taken_over(struct verifying *verifying, struct bytes key)
 {
@@ -353,20 +427,26 @@ static bool taken_over(struct verifying *verifying, struct bytes key)
            !station_equal(&state.station, &verifying->desk.self->station);
 }
 
-// What the records amount to must be what was stated: every computed group of the replay, cell by cell.
+// What the records amount to must be what was stated: every computed group, cell by cell, of the replay and of the store.
 static void compare_totals(struct verifying *verifying, struct txn *replayed)
 {
+    struct bytes other;
     struct cursor *groups = cursor_open(replayed, TABLE_CELLS);
     for (bool at = groups && cursor_seek(groups, bytes_of("", 0)); at; at = cursor_next(groups)) {
-        struct bytes key = cursor_key(groups), stated;
+        struct bytes key = cursor_key(groups);
         verifying->report->views++;
         if (taken_over(verifying, key))
             continue;
-        if (!txn_get(verifying->txn, TABLE_CELLS, key, &stated))
+        if (!txn_get(verifying->txn, TABLE_CELLS, key, &other))
             report_row(verifying, TABLE_CELLS, key, tr("the records amount to a figure that was not stated", "记录推算出未申报的数值"));
-        else if (!bytes_equal(stated, cursor_value(groups)))
+        else if (!bytes_equal(other, cursor_value(groups)))
             report_row(verifying, TABLE_CELLS, key, tr("the records amount to another figure than was stated", "记录推算的数值与申报不同"));
     }
+    cursor_close(groups);
+    groups = cursor_open(verifying->txn, TABLE_CELLS);
+    for (bool at = groups && cursor_seek(groups, bytes_of("", 0)); at; at = cursor_next(groups))
+        if (computed_here(verifying, cursor_key(groups)) && !txn_get(replayed, TABLE_CELLS, cursor_key(groups), &other))
+            report_row(verifying, TABLE_CELLS, cursor_key(groups), tr("no records amount to this figure", "没有记录支持该数值"));
     cursor_close(groups);
 }
 
@@ -398,15 +478,20 @@ enum error_code station_verify_dir(const char *directory, struct verify_report *
     struct error local = {0};
     *ret = (struct verify_report){0};
     enum error_code code = open_all(&verifying, directory, &local);
+    if (code == OK && !signers_find(verifying.signers, verifying.txn, &verifying.self.hash))
+        differs(&verifying, "%s",
+                tr("station.conf: 'root' is not the root that this station's certificate leads to",
+                   "station.conf：'root' 不是本站点证书所通向的根"));
     if (code == OK)
         code = walk_journal(&verifying, progress, context, &local);
-    if (code == OK) {
-        check_feeds(&verifying);
-        check_certificates(&verifying);
+    if (code == OK)
+        code = check_feeds(&verifying, &local);
+    if (code == OK)
+        code = check_objects(&verifying, &local);
+    if (code == OK)
         code = compare(&verifying, &local);
-    }
-    if (code == OK && txn_error(verifying.txn) != OK)
-        code = skip_damage(&verifying, 0, &local);
+    if (code == OK)
+        code = skip_damage(&verifying, &local);
     close_all(&verifying);
     if (code != OK && error)
         *error = local;

@@ -46,8 +46,11 @@ struct proof_report {
     uint64_t made_ms; // the maker's clock, UTC
 };
 
-// Checks a station's directory, beside a running node or without one; writes nothing into it. What it finds wrong is in the report and
-// is no error of the call. `progress` may be NULL.
+// Checks a station's directory, beside a running node or without one; changes nothing of what it checks. Without a node it holds the
+// keyring while it runs, so that none can start (ERR_BUSY there). Needs room for the views once more under TMPDIR. What it finds wrong is
+// in the report and is no error of the call; errors are what keeps it from looking: ERR_NOT_FOUND, ERR_CORRUPT (no station there; keys or
+// documents in force can't be read), ERR_IO, ERR_FULL, ERR_MEMORY. `ret` is filled in as far as it came, whatever is returned.
+// `progress` may be NULL. Any thread.
 enum error_code station_verify_dir(const char *directory, struct verify_report *ret,
                                    void (*progress)(void *context, uint64_t done, uint64_t total), void *context, struct error *error);
 // Checks proof bytes (Proof of schema/envelope.proto). `root_hex`: the root record's hash that the caller trusts, NULL: none is known.

@@ -157,18 +157,6 @@ uint64_t author_next(struct author *author, struct txn *txn, unsigned lane, unsi
     return draft->state.next + (draft->open ? draft->batch.count : 0);
 }
 
-static void merge(struct grown *to, const struct grown *from)
-{
-    for (size_t i = 0; i < LANES; i++) {
-        if (from->up[i])
-            to->up[i] = from->up[i];
-        if (from->down_all[i])
-            to->down_all[i] = from->down_all[i];
-    }
-    for (uint32_t i = 0; i < from->one_count && to->one_count < GROWN_ONE_MAX; i++)
-        to->one[to->one_count++] = from->one[i];
-}
-
 void author_finish(struct author *author, struct txn *txn, struct grown *grown)
 {
     for (size_t i = 0; i < DRAFTS_MAX; i++) {
@@ -176,7 +164,7 @@ void author_finish(struct author *author, struct txn *txn, struct grown *grown)
             sign(author, txn, &author->drafts[i]);
         author->drafts[i].used = false;
     }
-    merge(grown, &author->grown);
+    grown_merge(grown, &author->grown);
     author->grown = (struct grown){0};
 }
 

@@ -9,13 +9,17 @@
 
 #include "link.pb-c.h"
 #include "relay/engine_links.h"
+#include "relay/enrol.h"
 #include "relay/language.h"
 
 enum {
     POOL_BYTES = 32 * 1024 * 1024, // parts in assembly over all links; a quarter of what a 1,300-station herd may cost
     FULL_RETRY_MS = 2000,          // when a full disk refused a row
     TICK_WAIT_MAX_MS = 3600 * 1000,
-    PENDING_MAX = 8, // a step carries out at most one dial and accepts at most one piece
+    PENDING_MAX = 8,           // a step carries out at most one dial and accepts at most one piece
+    JOINS_MAX = 512,           // join requests with the writer: as many as may come at once (gate.h); whoever finds no place asks again
+    LOOK_AGAIN_MS = 10 * 1000, // after a stream could not be read: for want of memory or readers, or because a row of it is damaged
+    TICK_AGAIN_MS = 1000,      // after the writer had no room for a tick
 };
 
 uint64_t monotonic_ms(void)
@@ -53,15 +57,23 @@ struct engine {
     } loads[CORE_UPDATES_MAX];
     uint32_t load_count;
     bool tick_running;
+    uint64_t tick_ms;       // none before, when the writer had no room for the last one
+    uint64_t look_again_ms; // UINT64_MAX: every stream was read as far as it went
+    uint32_t joins;         // requests with the writer
     atomic_bool stop;
     const struct transport_event *message;      // being handled
     struct bytes piece_header, piece_signature; // of the push being handled
     bool piece_is_object;
     pthread_mutex_t status_mutex;
     pthread_cond_t status_cond;
-    bool status_wanted, running;
-    struct engine_link *status;
-    uint32_t status_max, status_count;
+    bool running;
+    struct status_request *status; // of the asker whose turn it is, in its memory; NULL: nobody's
+};
+
+struct status_request {
+    struct engine_link *links;
+    uint32_t max, count;
+    bool answered;
 };
 
 static void step(struct engine *engine, const struct core_event *event);
@@ -153,13 +165,14 @@ static void send_heads(struct engine *engine, const struct core_update *update)
 {
     struct head heads[HEADS_PAGE_MAX];
     struct txn *txn = reader(engine);
-    uint32_t id = 1, count;
-    bool last = false;
-    while (txn && !last) {
-        count = links_heads(txn, update->channel, &id, heads, HEADS_PAGE_MAX, &last);
+    uint32_t id = 1, count = 0;
+    bool last = !txn; // then as if we held nothing: duplicates come, no harm
+    do {
+        if (txn)
+            count = links_heads(txn, update->channel, &id, heads, HEADS_PAGE_MAX, &last);
         link_encode_heads(engine->links.slots[update->link].session, update->channel, heads, count, last, false, &engine->out);
         send_link(engine, update->link, no_body);
-    }
+    } while (!last);
 }
 
 // ---- what the core asks for
@@ -169,7 +182,7 @@ static void log_state(struct engine *engine, const struct core_update *update)
     static const char *const names[] = {"absent", "down", "dialing", "greeting", "live", "barred"};
     struct slot *slot = &engine->links.slots[update->link];
     if (update->state.from == LINK_LIVE || update->state.to == LINK_DOWN)
-        links_session_over(slot);
+        links_session_over(&engine->links, slot);
     char id[2 * STATION_ID_SIZE + 1], text[160];
     crypto_hex(bytes_of(slot->station.bytes, STATION_ID_SIZE), id);
     snprintf(text, sizeof text, "link %s %.8s: %s", slot->parent ? "parent" : "child", id, names[update->state.to]);
@@ -227,7 +240,7 @@ static void hang_up(struct engine *engine, uint32_t link)
     if (slot->parent)
         transport_hangup(engine->transport);
     slot->route = 0;
-    links_session_over(slot);
+    links_session_over(&engine->links, slot);
 }
 
 struct stage_job {
@@ -372,7 +385,7 @@ static void carry_out(struct engine *engine, const struct core_update *update)
         send_heads(engine, update);
         break;
     case UPDATE_WANT_HEADS:
-        links_known_clear(slot, update->channel);
+        links_known_ask(&engine->links, slot, update->channel);
         link_encode_heads(slot->session, update->channel, NULL, 0, false, true, &engine->out);
         send_link(engine, update->link, no_body);
         break;
@@ -430,11 +443,18 @@ static void load(struct engine *engine, const struct link_load *want)
     struct core_event event = {
         .type = EVENT_ROWS, .now_ms = monotonic_ms(), .link = want->link, .channel = want->channel, .rows.rows = rows};
     struct txn *txn = reader(engine);
-    event.rows.scanned = want->after; // nothing can be read just now: the core asks again
+    event.rows.scanned = want->after;
     event.rows.more = true;
     if (txn)
         event.rows.count = links_load(&engine->links.slots[want->link], txn, want->channel, want->after, want->max, want->skip, rows,
                                       &event.rows.scanned, &event.rows.more);
+    if (event.rows.more && event.rows.scanned == want->after && engine->look_again_ms == UINT64_MAX)
+        engine->look_again_ms = event.now_ms + LOOK_AGAIN_MS; // the core takes it for the stream's end
+    struct error error = {0};
+    if (txn && txn_report(txn, &error) != OK) {
+        report(engine, true, error.detail);
+        reader_end(engine);
+    }
     step_once(engine, &event);
 }
 
@@ -515,9 +535,9 @@ static void handle_heads(struct engine *engine, uint32_t link, const struct link
     struct core_event event = event_of(in->heads.want ? EVENT_HEADS_WANTED : EVENT_HEADS_ALL, link);
     event.session = in->session;
     event.channel = in->channel;
-    if (!in->heads.want)
-        links_known_add(&engine->links.slots[link], in->channel, in->heads.heads, in->heads.count);
-    if (!in->heads.want && !in->heads.last)
+    bool taken = !in->heads.want &&
+                 links_known_add(&engine->links, &engine->links.slots[link], in->channel, in->heads.heads, in->heads.count, in->heads.last);
+    if (!in->heads.want && (!taken || !in->heads.last))
         event.type = EVENT_HEARD;
     step(engine, &event);
 }
@@ -620,6 +640,7 @@ static void join_written(void *argument, enum error_code code, const struct erro
     (void)error;
     struct join_job *job = argument;
     struct engine *engine = job->engine;
+    engine->joins--;
     if (code == OK) {
         uint32_t link;
         transport_answer(engine->transport, job->reply_to, buffer_bytes(&job->reply));
@@ -633,6 +654,9 @@ static void join_written(void *argument, enum error_code code, const struct erro
 
 static void handle_join(struct engine *engine, const struct transport_event *message)
 {
+    // Anyone may send here: what can't be a request, and what is too much, costs no more than this.
+    if (message->message.size > JOIN_REQUEST_MAX || engine->joins == JOINS_MAX)
+        return;
     struct join_job *job = calloc(1, sizeof *job);
     if (!job)
         return;
@@ -644,7 +668,9 @@ static void handle_join(struct engine *engine, const struct transport_event *mes
     if (job->request.failed || writer_submit_call(engine->config.writer, &call) != OK) {
         buffer_finish(&job->request);
         free(job);
+        return;
     }
+    engine->joins++;
 }
 
 // ---- what the writer has done
@@ -663,7 +689,10 @@ static void after_arrival(struct engine *engine, struct arrival_job *job)
                                                               : SANJI__LINK_FAULT__FAULT_GAP;
         event.error.retry_ms = job->code != OK ? FULL_RETRY_MS : 0;
     }
-    step(engine, &event);
+    // A gap in what an older session brought says nothing about this one, which goes on from what was committed.
+    if (event.type == EVENT_HELD || event.error.fault != SANJI__LINK_FAULT__FAULT_GAP ||
+        job->session == engine->links.slots[job->link].peer_session)
+        step(engine, &event);
     arrival_finish(&job->arrival);
     free(job);
 }
@@ -676,6 +705,24 @@ static void extended(struct engine *engine, uint32_t link, unsigned stream, unsi
     step(engine, &event);
 }
 
+// Tells the core where all our streams end, whatever it was told before.
+static void look_again(struct engine *engine)
+{
+    engine->look_again_ms = UINT64_MAX;
+    for (uint32_t i = 0; i < engine->links.count; i++)
+        for (unsigned channel = 0; engine->links.slots[i].used && channel < CORE_CHANNELS; channel++) {
+            struct txn *txn = reader(engine);
+            uint64_t end = txn ? links_end(&engine->links.slots[i], txn, channel) : 0;
+            if (!txn || txn_error(txn) != OK) {
+                reader_end(engine);
+                engine->look_again_ms = monotonic_ms() + LOOK_AGAIN_MS;
+                continue;
+            }
+            if (end)
+                extended(engine, i, core_channel_stream(channel), core_channel_lane(channel), end);
+        }
+}
+
 static void after_commit(struct engine *engine)
 {
     struct grown grown;
@@ -683,6 +730,7 @@ static void after_commit(struct engine *engine)
     reader_end(engine); // what follows must see the commit
     while ((job = writer_take(engine->config.writer, &grown)))
         after_arrival(engine, job);
+    reader_end(engine); // nor must a commit be missed that came while those were handled: `grown` names it
     for (unsigned lane = 1; lane <= LANES; lane++) {
         if (grown.up[lane - 1] && engine->config.parent)
             extended(engine, 0, SANJI__STREAM__STREAM_UP, lane, grown.up[lane - 1]);
@@ -694,6 +742,8 @@ static void after_commit(struct engine *engine)
         if (links_find_station(&engine->links, &grown.one[i].peer, &link))
             extended(engine, link, SANJI__STREAM__STREAM_DOWN_ONE, grown.one[i].lane, grown.one[i].end);
     }
+    if (grown.more)
+        look_again(engine);
 }
 
 // ---- time
@@ -720,9 +770,13 @@ static void timers(struct engine *engine)
         event.fresh = crypto_random_u64();
         step(engine, &event);
     }
-    if (!engine->tick_running && engine->config.hooks.due_ms(engine->config.hooks.context) == 0) {
+    if (engine->look_again_ms <= now)
+        look_again(engine);
+    if (!engine->tick_running && engine->tick_ms <= now && engine->config.hooks.due_ms(engine->config.hooks.context) == 0) {
         struct call_job call = {.run = run_tick, .finished = tick_written, .argument = engine};
         engine->tick_running = writer_submit_call(engine->config.writer, &call) == OK;
+        if (!engine->tick_running)
+            engine->tick_ms = now + TICK_AGAIN_MS;
     }
 }
 
@@ -730,8 +784,11 @@ static int timeout_ms(struct engine *engine)
 {
     uint64_t now = monotonic_ms(), at = core_deadline(engine->core);
     int64_t due = engine->tick_running ? -1 : engine->config.hooks.due_ms(engine->config.hooks.context);
-    if (due >= 0 && now + (uint64_t)due < at)
-        at = now + (uint64_t)due;
+    uint64_t tick = due < 0 ? UINT64_MAX : now + (uint64_t)due > engine->tick_ms ? now + (uint64_t)due : engine->tick_ms;
+    if (tick < at)
+        at = tick;
+    if (engine->look_again_ms < at)
+        at = engine->look_again_ms;
     if (at == UINT64_MAX)
         return -1;
     if (at <= now)
@@ -744,18 +801,19 @@ static int timeout_ms(struct engine *engine)
 static void answer_status(struct engine *engine)
 {
     pthread_mutex_lock(&engine->status_mutex);
-    if (engine->status_wanted) {
-        engine->status_count = 0;
-        for (uint32_t i = 0; i < engine->links.count && engine->status_count < engine->status_max; i++) {
+    struct status_request *request = engine->status;
+    if (request) {
+        for (uint32_t i = 0; i < engine->links.count && request->count < request->max; i++) {
             struct slot *slot = &engine->links.slots[i];
-            struct engine_link *link = &engine->status[engine->status_count];
+            struct engine_link *link = &request->links[request->count];
             if (!slot->used || !core_link(engine->core, i, &link->core))
                 continue;
             link->station = slot->station;
             link->certificate = slot->certificate;
-            engine->status_count++;
+            request->count++;
         }
-        engine->status_wanted = false;
+        request->answered = true;
+        engine->status = NULL;
         pthread_cond_broadcast(&engine->status_cond);
     }
     pthread_mutex_unlock(&engine->status_mutex);
@@ -763,22 +821,20 @@ static void answer_status(struct engine *engine)
 
 uint32_t engine_links(struct engine *engine, struct engine_link *links, uint32_t max)
 {
-    uint32_t count = 0;
+    struct status_request request = {.links = links, .max = max};
     pthread_mutex_lock(&engine->status_mutex);
-    while (engine->running && engine->status_wanted) // another asker's turn
+    while (engine->running && engine->status) // another asker's turn
         pthread_cond_wait(&engine->status_cond, &engine->status_mutex);
     if (engine->running) {
-        engine->status = links;
-        engine->status_max = max;
-        engine->status_wanted = true;
+        engine->status = &request;
         transport_wake(engine->transport);
-        while (engine->running && engine->status_wanted)
+        while (engine->running && !request.answered)
             pthread_cond_wait(&engine->status_cond, &engine->status_mutex);
-        count = engine->status_wanted ? 0 : engine->status_count;
-        engine->status_wanted = false;
+        if (!request.answered)
+            engine->status = NULL; // the engine stopped: nobody asks any more
     }
     pthread_mutex_unlock(&engine->status_mutex);
-    return count;
+    return request.count;
 }
 
 static void set_running(struct engine *engine, bool running)
@@ -863,6 +919,7 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
     if (!engine)
         return error_set(error, ERR_MEMORY, "engine");
     engine->config = *config;
+    engine->look_again_ms = UINT64_MAX;
     pthread_mutex_init(&engine->status_mutex, NULL);
     pthread_cond_init(&engine->status_cond, NULL);
     uint32_t children_max = config->children_max ? config->children_max : CHILDREN_MAX;

@@ -2,6 +2,9 @@
 //
 //   transport --messages--> core --updates--> transport            (the thread in engine_run)
 //   whole rows -> checked here -> writer (its own thread, group commit) -> held -> core -> acknowledgement
+//
+// Reads go through one read transaction a turn of the loop, which ends before the loop waits. A row of the store that is damaged is
+// reported and left out of what is sent; what could not be read for want of memory or readers is read again.
 #pragma once
 #include "relay/core/core.h"
 #include "relay/transport.h"
@@ -9,6 +12,7 @@
 
 struct engine;
 
+// On the thread of engine_run(), but `join` and `tick` run inside the writer's transactions, on its thread.
 struct engine_hooks {
     void *context;
     // One join request, which came under the CURVE key `key`, inside a transaction; appends the JoinReply. `ret_peer` and true: a station
@@ -22,9 +26,10 @@ struct engine_hooks {
     void (*log)(void *context, bool alarm, const char *text);                      // one line, no personal data
 };
 
+// What it points to is borrowed and must outlive the engine; the secret key is copied, and wiped in the end.
 struct engine_config {
     struct store *store;
-    struct writer *writer;
+    struct writer *writer;                   // with a thread, or turned by whoever turns the engine; its `done` hook calls engine_wake()
     const struct certificate *self, *parent; // parent NULL at the root
     struct hash root;
     const struct public_key *transport_public;
@@ -37,9 +42,11 @@ struct engine_config {
     struct engine_hooks hooks;
 };
 
+// Binds the addresses and proves that strangers are refused. Errors: transport_create()'s, ERR_MEMORY. `ret` is the caller's.
 enum error_code engine_create(const struct engine_config *config, struct engine **ret, struct error *error);
-void engine_destroy(struct engine *engine); // takes NULL
-// Until engine_stop(). Returns OK, or why the node can't go on.
+// Takes NULL. engine_run() has returned, and the writer is destroyed before: its last answers still come here.
+void engine_destroy(struct engine *engine);
+// Until engine_stop(), which may come before. Returns OK.
 enum error_code engine_run(struct engine *engine, struct error *error);
 // engine_run() in pieces, for a loop of another's (the simulator's): begin once, then one turn after the other. A turn does what is due
 // and handles at most one event of the transport.
@@ -48,14 +55,16 @@ void engine_turn(struct engine *engine);
 void engine_stop(struct engine *engine); // any thread, or a signal handler
 void engine_wake(struct engine *engine); // the writer's `done` hook
 
-// For status, from any thread while engine_run is running; otherwise returns 0. At most `max` links, the parent's first.
+// For status, from any other thread while engine_run() is running; otherwise returns 0. At most `max` links, the parent's first. Waits for
+// the engine's next turn.
 struct engine_link {
     struct core_link_status core;
     struct station_id station;
     struct hash certificate;
 };
 uint32_t engine_links(struct engine *engine, struct engine_link *links, uint32_t max);
-const char *engine_listen(const struct engine *engine); // addresses really bound, "" if none
+// Addresses really bound, "" if none; they live as long as the engine. Any thread.
+const char *engine_listen(const struct engine *engine);
 const char *engine_join(const struct engine *engine);
-uint64_t monotonic_ms(void);
-uint64_t utc_ms(void);
+uint64_t monotonic_ms(void); // CLOCK_MONOTONIC: for waiting
+uint64_t utc_ms(void);       // CLOCK_REALTIME: for people, never for order

@@ -9,7 +9,7 @@
 enum {
     LOAD_BYTES_MAX = 512 * 1024, // ahead of sending, for one channel: two of the largest bodies
     LOAD_LOOKED_MAX = 4096,      // rows looked at in one go while those that the peer holds are left out: some ms
-    KNOWN_MAX = 1 << 20,         // heads of one peer during repair: 60 MB at most, and only then
+    KNOWN_MAX = 1 << 20,         // heads of all peers during repair: 64 MB at most, and only then
 };
 
 // ---- slots
@@ -26,13 +26,16 @@ bool links_init(struct links *links, uint32_t max)
     return links->slots && links->by_key;
 }
 
+static void outgoing_row_finish(struct outgoing_row *row)
+{
+    buffer_finish(&row->header);
+    buffer_finish(&row->content);
+}
+
 static void outgoing_clear(struct outgoing *outgoing)
 {
-    for (uint32_t i = 0; i < outgoing->count; i++) {
-        struct outgoing_row *row = &outgoing->rows[(outgoing->first + i) % CORE_ROWS_MAX];
-        buffer_finish(&row->header);
-        buffer_finish(&row->content);
-    }
+    for (uint32_t i = 0; i < outgoing->count; i++)
+        outgoing_row_finish(&outgoing->rows[(outgoing->first + i) % CORE_ROWS_MAX]);
     outgoing->first = outgoing->count = 0;
 }
 
@@ -51,7 +54,7 @@ void links_finish(struct links *links)
         for (unsigned channel = 0; channel < CORE_CHANNELS; channel++) {
             outgoing_drop(&links->slots[i], channel);
             links_discard(&links->slots[i], channel);
-            links_known_clear(&links->slots[i], channel);
+            links_known_clear(links, &links->slots[i], channel);
         }
     free(links->slots);
     free(links->by_key);
@@ -115,6 +118,13 @@ static struct stream our_stream(const struct slot *slot, unsigned channel)
     return stream;
 }
 
+uint64_t links_end(const struct slot *slot, struct txn *txn, unsigned channel)
+{
+    bool ours = (core_channel_stream(channel) == SANJI__STREAM__STREAM_UP) == slot->parent;
+    struct stream stream = our_stream(slot, channel);
+    return ours ? stream_end(txn, &stream) : 0;
+}
+
 // Takes a part that was staged on disk into memory again.
 static struct core_staged take_staged(struct slot *slot, struct txn *txn, unsigned channel)
 {
@@ -134,6 +144,10 @@ static struct core_staged take_staged(struct slot *slot, struct txn *txn, unsign
     buffer_append(&assembly->header, staged.head.data, staged.head.size);
     buffer_append(&assembly->signature, staged.signature.data, staged.signature.size);
     buffer_append(&assembly->body, staged.part.data, staged.part.size);
+    if (assembly->header.failed || assembly->signature.failed || assembly->body.failed) {
+        links_discard(slot, channel);
+        return (struct core_staged){0};
+    }
     return (struct core_staged){
         .position = staged.position, .offset = (uint32_t)staged.part.size, .size = staged.size, .header = staged.header};
 }
@@ -145,9 +159,7 @@ void links_marks(struct slot *slot, struct txn *txn, struct core_mark *marks, ui
         mark_read(txn, &slot->station, true, core_channel_stream(channel), core_channel_lane(channel), &mark);
         marks[channel] = (struct core_mark){mark.generation, mark.headers, mark.bodies};
         staged[channel] = take_staged(slot, txn, channel);
-        bool ours = (core_channel_stream(channel) == SANJI__STREAM__STREAM_UP) == slot->parent;
-        struct stream stream = our_stream(slot, channel);
-        ends[channel] = ours ? stream_end(txn, &stream) : 0;
+        ends[channel] = links_end(slot, txn, channel);
     }
 }
 
@@ -176,7 +188,8 @@ static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, con
     return head && head->next >= end && (!with_body || head->bodies >= end);
 }
 
-// Fills `row` from the stream's row. False: the peer has it, or the store failed.
+// Fills `row` from the stream's row. False: the peer has it, or the store failed (then the transaction says so). Without memory the
+// buffers say so.
 static bool load_row(struct slot *slot, struct txn *txn, unsigned channel, const struct stream_row *from, bool skip,
                      struct outgoing_row *row)
 {
@@ -223,14 +236,21 @@ uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64
     while (count < max && outgoing->count < CORE_ROWS_MAX && bytes < LOAD_BYTES_MAX && looked < LOAD_LOOKED_MAX) {
         uint32_t got = stream_read(txn, &stream, *ret_scanned, found, CORE_ROWS_MAX);
         if (got == 0) {
-            *ret_more = false;
+            *ret_more = txn_error(txn) != OK;
             break;
         }
         looked += got;
         for (uint32_t i = 0; i < got && count < max && outgoing->count < CORE_ROWS_MAX && bytes < LOAD_BYTES_MAX; i++) {
             struct outgoing_row *row = &outgoing->rows[(outgoing->first + outgoing->count) % CORE_ROWS_MAX];
-            *ret_scanned = found[i].position;
-            if (!load_row(slot, txn, channel, &found[i], skip, row) || row->header.failed || row->content.failed)
+            bool loaded = load_row(slot, txn, channel, &found[i], skip, row);
+            if (row->header.failed || row->content.failed) { // no memory: from here again, another time
+                outgoing_row_finish(row);
+                return count;
+            }
+            *ret_scanned = found[i].position; // also of a row that is damaged: the others can do without it
+            if (txn_error(txn) != OK)
+                return count;
+            if (!loaded)
                 continue;
             outgoing->count++;
             rows[count++] = (struct core_row){.position = row->position,
@@ -244,9 +264,7 @@ uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64
 
 static void outgoing_pop(struct outgoing *outgoing)
 {
-    struct outgoing_row *row = &outgoing->rows[outgoing->first];
-    buffer_finish(&row->header);
-    buffer_finish(&row->content);
+    outgoing_row_finish(&outgoing->rows[outgoing->first]);
     outgoing->first = (outgoing->first + 1) % CORE_ROWS_MAX;
     outgoing->count--;
 }
@@ -359,11 +377,11 @@ struct arrival_job *links_part_copy(const struct assembly *assembly)
     return job;
 }
 
-void links_session_over(struct slot *slot)
+void links_session_over(struct links *links, struct slot *slot)
 {
     for (unsigned channel = 0; channel < CORE_CHANNELS; channel++) {
         outgoing_drop(slot, channel);
-        links_known_clear(slot, channel);
+        links_known_clear(links, slot, channel);
     }
 }
 
@@ -388,26 +406,38 @@ uint32_t links_heads(struct txn *txn, unsigned channel, uint32_t *id, struct hea
     return count;
 }
 
-void links_known_clear(struct slot *slot, unsigned channel)
+void links_known_clear(struct links *links, struct slot *slot, unsigned channel)
 {
+    slot->asked[channel] = false;
     if (!slot->known[channel])
         return;
+    links->known_count -= slot->known[channel]->count;
     free(slot->known[channel]->heads);
     free(slot->known[channel]);
     slot->known[channel] = NULL;
 }
 
-void links_known_add(struct slot *slot, unsigned channel, const struct head *heads, uint32_t count)
+void links_known_ask(struct links *links, struct slot *slot, unsigned channel)
 {
+    links_known_clear(links, slot, channel);
+    slot->asked[channel] = true;
+}
+
+bool links_known_add(struct links *links, struct slot *slot, unsigned channel, const struct head *heads, uint32_t count, bool last)
+{
+    if (!slot->asked[channel])
+        return false;
+    slot->asked[channel] = !last;
     struct known *known = slot->known[channel];
     if (!known)
         known = slot->known[channel] = calloc(1, sizeof *known);
-    for (uint32_t i = 0; known && i < count && known->count < KNOWN_MAX; i++) {
+    // A head that is not known is sent again: a duplicate, no harm.
+    for (uint32_t i = 0; known && i < count && links->known_count < KNOWN_MAX; i++) {
         if (known->count == known->capacity) {
             uint32_t capacity = known->capacity ? 2 * known->capacity : 64;
             struct known_head *grown = realloc(known->heads, capacity * sizeof *grown);
             if (!grown)
-                return; // a head that is not known is sent again: a duplicate, no harm
+                break;
             known->heads = grown;
             known->capacity = capacity;
         }
@@ -416,5 +446,7 @@ void links_known_add(struct slot *slot, unsigned channel, const struct head *hea
         head->next = heads[i].next;
         head->bodies = heads[i].bodies;
         known->sorted = false;
+        links->known_count++;
     }
+    return true;
 }

@@ -1,5 +1,5 @@
 // The engine's book of links: who is at the other end, rows loaded ahead for sending, rows being assembled, the peer's heads during repair.
-// Owned by the engine's thread.
+// Owned by the engine's thread, with all it points to.
 #pragma once
 #include "relay/core/core.h"
 #include "relay/link_wire.h"
@@ -49,6 +49,7 @@ struct slot {
     struct outgoing *outgoing[CORE_CHANNELS];
     struct assembly *assembly[CORE_CHANNELS];
     struct known *known[CORE_CHANNELS];
+    bool asked[CORE_CHANNELS];  // for the peer's heads, and not all of them are here
     bool staged[CORE_CHANNELS]; // a part of the channel's row is on disk
 };
 
@@ -57,37 +58,58 @@ struct links {
     uint32_t count, max;
     uint32_t *by_key; // open addressing over the transport key; 0: empty, else link + 1
     uint32_t by_key_size;
+    uint32_t known_count; // heads in all slots
 };
 
+// ERR_MEMORY is said as false everywhere here. Slots are found by the link number of the core and never move.
+
+// `max` links, 1..CHILDREN_MAX + 1. False: no memory; links_finish() all the same.
 bool links_init(struct links *links, uint32_t max);
-void links_finish(struct links *links);
+void links_finish(struct links *links); // takes zeroed ones
+// Once, before anything else is added.
 void links_set_parent(struct links *links, const struct certificate *parent);
-// False: it is there already, or there is no room.
+// False: its transport key is there already, or there is no room; `ret_link` is untouched.
 bool links_add_child(struct links *links, const struct peer *peer, uint32_t *ret_link);
 bool links_find(const struct links *links, const struct public_key *key, uint32_t *ret_link);
-bool links_find_station(const struct links *links, const struct station_id *station, uint32_t *ret_link);
+bool links_find_station(const struct links *links, const struct station_id *station, uint32_t *ret_link); // looks at all
 
 // What is committed: our marks on the peer's streams, the ends of ours to it, and the parts that were staged (which are taken into
-// memory). CORE_CHANNELS each.
+// memory; one for which there is no memory counts as none). CORE_CHANNELS each. Errors are the transaction's: then all are zero.
 void links_marks(struct slot *slot, struct txn *txn, struct core_mark *marks, uint64_t *ends, struct core_staged *staged);
-// Loads rows of our stream after `after`, keeps them for sending, and tells the core their sizes. `skip`: without those that the peer's
-// heads cover. At most `max` rows or about 512 KiB.
+// The end of our stream of `channel` to the peer; 0 also where that channel comes from it.
+uint64_t links_end(const struct slot *slot, struct txn *txn, unsigned channel);
+
+// ---- sending
+
+// Loads rows of our stream after `after`, keeps copies of them for sending, and tells the core their sizes: at most `max` (up to
+// CORE_ROWS_MAX, the room in `rows`) or about 512 KiB. `skip`: without those that the peer's heads cover. `ret_scanned`: looked at up to
+// here; `ret_more` false: the stream ends there. A row that is damaged or whose batch is (ERR_CORRUPT in the transaction) ends the load
+// and is left out when it can be passed; no memory ends it before the row. Either way the caller goes on with another transaction.
 uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64_t after, uint32_t max, bool skip, struct core_row *rows,
                     uint64_t *ret_scanned, bool *ret_more);
-struct outgoing_row *links_outgoing_find(struct slot *slot, unsigned channel, uint64_t position); // drops rows before it
-void links_outgoing_sent(struct slot *slot, unsigned channel, uint64_t position);                 // its last piece went out
+// The loaded row at `position`, until the next call here for this channel; drops those before it. NULL: not loaded (any more).
+struct outgoing_row *links_outgoing_find(struct slot *slot, unsigned channel, uint64_t position);
+void links_outgoing_sent(struct slot *slot, unsigned channel, uint64_t position); // its last piece went out
 
-// Adds an accepted piece. False: out of memory, or it does not fit what is there.
+// ---- receiving
+
+// Adds an accepted piece; the bytes are copied. False: out of memory, or it does not fit what is there.
 bool links_assemble(struct slot *slot, unsigned channel, const struct core_piece *piece, bool is_object, struct bytes header,
                     struct bytes signature, struct bytes body);
-// The finished row as a job for the writer; the assembly is empty again. NULL: out of memory.
+// The finished row as a job for the writer, the caller's from now on; the assembly is empty again. NULL: out of memory, or nothing there.
 struct arrival_job *links_assembled(struct slot *slot, uint32_t link, unsigned channel, uint64_t received_ms);
+// A copy of what has been assembled, to be staged: the caller's. NULL: out of memory.
 struct arrival_job *links_part_copy(const struct assembly *assembly);
 void links_discard(struct slot *slot, unsigned channel);
-// The session is over: rows loaded for it go, parts that arrived stay for the next.
-void links_session_over(struct slot *slot);
+// The session is over: rows loaded for it and the peer's heads go, parts that arrived stay for the next.
+void links_session_over(struct links *links, struct slot *slot);
 
-// Heads of the feeds that we hold and the peer's `channel` may carry, from feed id `*id` on; moves it. Returns how many.
+// ---- repair
+
+// Heads of the feeds that we hold and the peer's `channel` may carry, from feed id `*id` (1 to begin) on; moves it. Returns how many.
+// A failed transaction looks like the end: what is not named is sent again.
 uint32_t links_heads(struct txn *txn, unsigned channel, uint32_t *id, struct head *heads, uint32_t max, bool *ret_last);
-void links_known_clear(struct slot *slot, unsigned channel);
-void links_known_add(struct slot *slot, unsigned channel, const struct head *heads, uint32_t count);
+void links_known_ask(struct links *links, struct slot *slot, unsigned channel); // we ask the peer: what it said before is forgotten
+// A page of its answer. False: nobody asked. What finds no room (a million heads over all links) or no memory is left out.
+bool links_known_add(struct links *links, struct slot *slot, unsigned channel, const struct head *heads, uint32_t count, bool last);
+void links_known_clear(struct links *links, struct slot *slot, unsigned channel);

@@ -1,4 +1,5 @@
-// The parent's side of enrolment: tokens it gave out (TOKENS), and what it answers to who brings one. Inside the caller's transaction.
+// The parent's side of enrolment: tokens it gave out (TOKENS), and what it answers to who brings one. Inside the caller's transaction,
+// whose thread's it all is; store errors are the transaction's.
 #pragma once
 #include "relay/enrol.h"
 #include "relay/journal.h"
@@ -11,7 +12,7 @@ struct invited_unit {
     uint32_t depth;
 };
 
-// Who admits.
+// Who admits. Borrowed.
 struct host {
     const struct certificate *self;
     const struct secret_key *sign_key;
@@ -21,15 +22,18 @@ struct host {
     const struct public_key *transport_key;
 };
 
-// A new token, remembered by the hash of its secret only. The token works once, until `expires_ms`.
+// A new token, remembered by the hash of its secret only. The token works once, until `expires_ms` (UTC, this station's clock). An address
+// of `host` longer than ADDRESS_MAX is cut.
 void invite(struct txn *txn, const struct host *host, const struct invited_unit *unit, int32_t from_period, uint64_t expires_ms,
             struct join_token *ret);
-// Whether a token for the unit is out, unused and not expired.
+// Whether a token for the unit is out, unused and not expired. Looks at all tokens.
 bool invited(struct txn *txn, const char *unit, uint64_t now_ms);
 
 // Answers a join request that came under the CURVE key `key`: appends a JoinReply, which may be a refusal with its reason. True: `ret_peer`
-// is enrolled (now, or before with the same keys: then it gets the same certificate). A used token in other hands raises an alarm.
-// `documents`: what is in force, from the objects.
+// is enrolled (now, or before with the same keys: then it gets the same certificate). A used token in other hands raises an alarm, once
+// in a row. Refused also: what is no request with proof of its keys, a token not known or expired, a unit that has a station, the id of
+// another station, a station that was barred. `documents`: what is in force, from the objects. ERR_MEMORY or ERR_INPUT in the
+// transaction: no reply could be made, nothing may stay.
 struct given_documents {
     struct hash codebook, units;
     uint32_t codebook_version, units_version;

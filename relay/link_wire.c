@@ -106,14 +106,18 @@ static bool push_in(const Sanji__Push *from, size_t body_size, struct link_in *r
     bool is_object = from->kind == SANJI__ROW_KIND__ROW_OBJECT;
     if (!channel_of(from->stream, from->lane, &ret->channel) || (!is_object && from->kind != SANJI__ROW_KIND__ROW_BATCH))
         return false;
-    if (from->header.len > HEADER_MAX || body_size > FRAME_MAX || from->size > (is_object ? DOCUMENT_MAX : BATCH_BODY_MAX))
+    // Documents only travel down: what a child can make its parent assemble stays small.
+    uint32_t object_max = from->stream == SANJI__STREAM__STREAM_UP ? CERTIFICATE_MAX : DOCUMENT_MAX;
+    if (from->header.len > HEADER_MAX || body_size > FRAME_MAX || from->size > (is_object ? object_max : BATCH_BODY_MAX))
         return false;
     if (body_size > from->size || from->offset > from->size - body_size || from->position == 0)
         return false;
     bool first = from->offset == 0;
     if (first && !is_object && (from->header.len == 0 || from->signature.len != SIGNATURE_SIZE))
         return false;
-    if (first && is_object && from->object.len != HASH_SIZE)
+    if (first && is_object && (from->object.len != HASH_SIZE || from->header.len || from->signature.len))
+        return false;
+    if (from->object.len && (!first || !is_object))
         return false;
     if (!first && (body_size == 0 || from->header.len || from->signature.len))
         return false;

@@ -1,4 +1,5 @@
-// Link messages (schema/link.proto) to and from the core's plain structs.
+// Link messages (schema/link.proto) to and from the core's plain structs. Pure; safe from any thread. What decodes is within its bounds: no
+// size, offset, channel or count of it can lead outside of what it says; whether it makes sense is the core's to judge.
 #pragma once
 #include "relay/batch.h"
 #include "relay/core/core.h"
@@ -53,13 +54,16 @@ struct link_in {
         } grant;
     };
 };
-// ERR_INPUT or ERR_LIMIT when the bytes are not a canonical message within its bounds. `body_size`: of the second frame.
+// `body_size`: of the second frame. ERR_INPUT or ERR_LIMIT when the bytes are not a canonical message within its bounds; ERR_MEMORY (the
+// arena's); `ret` is untouched then. Bounds beside those of the schema: 15 rows in a hello, HEADS_PAGE_MAX heads; a piece of at most
+// FRAME_MAX inside its row, a row of at most BATCH_BODY_MAX, an object DOCUMENT_MAX (up: CERTIFICATE_MAX, as documents only travel down);
+// header and signature, or an object's hash, with the first piece and only there.
 enum error_code link_decode(struct bytes wire, size_t body_size, struct arena *arena, struct link_in *ret, struct error *error);
 
-// Each appends one message. `session` is the sender's own.
+// Each appends one message; a failed allocation shows in ret->failed. `session` is the sender's own.
 void link_encode_hello(uint64_t session, const struct core_hello *hello, const struct hash *certificate, uint32_t codebook, uint32_t units,
                        struct buffer *ret);
-enum { HEADS_PAGE_MAX = 128 };
+enum { HEADS_PAGE_MAX = 128 }; // 15 KB: half of MESSAGE_MAX
 void link_encode_heads(uint64_t session, unsigned channel, const struct head *heads, uint32_t count, bool last, bool want,
                        struct buffer *ret);
 struct link_push {
@@ -74,4 +78,5 @@ void link_encode_push(uint64_t session, const struct link_push *push, struct buf
 void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes,
                      uint64_t received_position, uint32_t received_offset, struct buffer *ret);
 void link_encode_ping(uint64_t session, uint64_t token, bool reply, struct buffer *ret);
+// `channel` CORE_CHANNELS: none. `detail` NULL or empty: none; plain text, a line.
 void link_encode_error(uint64_t session, unsigned channel, uint32_t fault, uint32_t retry_ms, const char *detail, struct buffer *ret);

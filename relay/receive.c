@@ -88,11 +88,10 @@ static bool direction_allows(const struct receiver *receiver, const struct arriv
     return header->feed.audience != SANJI__AUDIENCE__UP && arrival->signer.depth < receiver->place.self->depth;
 }
 
-static bool entitled(const struct receiver *receiver, const struct arrival *arrival)
+static bool entitled(const struct receiver *receiver, const struct header *header, const struct certificate *signer)
 {
-    const struct header *header = &arrival->decoded;
     if (header->feed.audience == SANJI__AUDIENCE__UP)
-        return reach_entitles(header->reach, arrival->signer.depth - receiver->place.self->depth);
+        return reach_entitles(header->reach, signer->depth - receiver->place.self->depth);
     return true;
 }
 
@@ -124,6 +123,24 @@ static struct batch_row row_of(const struct arrival *arrival, uint32_t feed_id, 
 
 static void set_reason(struct batch_row *row, const char *reason) { snprintf(row->reason, sizeof row->reason, "%s", reason ? reason : ""); }
 
+// A body can come later than the headers after it: moves `bodies` over what is held, or stops below us by its reach. At most CATCH_UP_MAX
+// batches at a time; the next one that arrives goes on from there.
+enum { CATCH_UP_MAX = 64 };
+static void catch_up(const struct receiver *receiver, struct txn *txn, const struct certificate *signer, uint32_t feed_id,
+                     struct feed_state *state)
+{
+    for (unsigned i = 0; i < CATCH_UP_MAX && state->bodies < state->next; i++) {
+        uint64_t position;
+        struct batch_row row;
+        struct header header;
+        if (!journal_find(txn, feed_id, state->bodies, &position) || !journal_read(txn, position, &row))
+            return;
+        if (row.body.size == 0 && (header_decode(row.header, &header, NULL) != OK || entitled(receiver, &header, signer)))
+            return;
+        state->bodies = row.first + row.count;
+    }
+}
+
 static void store_next(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id,
                        struct feed_state *state, bool take_body, bool right, struct grown *grown)
 {
@@ -139,6 +156,7 @@ static void store_next(const struct receiver *receiver, struct txn *txn, struct 
     const struct header *header = &arrival->decoded;
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
     feed_extend(state, &claim, take_body, right);
+    catch_up(receiver, txn, &arrival->signer, feed_id, state);
     feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, header, &arrival->signer, position, take_body, grown);
 }
@@ -154,11 +172,36 @@ static void store_body(const struct receiver *receiver, struct txn *txn, struct 
     journal_add_body(txn, position, buffer_bytes(&arrival->body), verdict, reason ? reason : "");
     if (verdict == VERDICT_DEFERRED)
         deferred_add(txn, reason, position);
-    if (state->bodies == arrival->decoded.first) {
-        state->bodies = arrival->decoded.first + arrival->decoded.count;
-        feed_write(txn, feed_id, state);
-    }
+    catch_up(receiver, txn, &arrival->signer, feed_id, state);
+    feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, &arrival->decoded, &arrival->signer, position, true, grown);
+}
+
+// Whether a batch that leaves a hole goes on from one that is kept as evidence: then nothing of the feed is missing, and the second history
+// must not hold up what other stations have sent behind it. When no more evidence is kept that can't be told: its length is all we know.
+static bool continues_fork(struct txn *txn, uint32_t feed_id, const struct header *header)
+{
+    struct evidence evidence;
+    uint32_t count = 0;
+    while (evidence_next(txn, feed_id, count ? &evidence : NULL, &evidence)) {
+        if (hash_equal(&evidence.header_hash, &header->prev))
+            return true;
+        count++;
+    }
+    return count >= EVIDENCE_MAX;
+}
+
+// Keeps the other batch of a fork, and says so once.
+static void keep_evidence(struct txn *txn, const struct arrival *arrival, uint32_t feed_id, struct feed_state *state)
+{
+    const struct header *header = &arrival->decoded;
+    evidence_add(txn, feed_id, header->first, &header->hash, buffer_bytes(&arrival->header), buffer_bytes(&arrival->signature),
+                 buffer_bytes(&arrival->body));
+    if (state->disputed)
+        return;
+    state->disputed = true;
+    feed_write(txn, feed_id, state);
+    alarm_feed(txn, "fork", &arrival->signer, header, arrival->received_ms);
 }
 
 static enum received receive_batch(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
@@ -166,15 +209,12 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     if (!direction_allows(receiver, arrival))
         return RECEIVED_FORGED;
     const struct header *header = &arrival->decoded;
-    uint32_t feed_id;
+    uint32_t feed_id = 0;
     struct feed_state state;
-    if (!feed_find(txn, &header->feed, &feed_id, &state)) {
-        feed_id = feed_add(txn, &header->feed);
+    bool known = feed_find(txn, &header->feed, &feed_id, &state);
+    if (!known)
         feed_state_init(&state);
-        if (arrival->stream == SANJI__STREAM__STREAM_UP)
-            route_learn(txn, &header->feed.station, &arrival->peer);
-    }
-    bool right = entitled(receiver, arrival), has_body = arrival->body.size > 0, body_held = false;
+    bool right = entitled(receiver, header, &arrival->signer), has_body = arrival->body.size > 0, body_held = false;
     struct hash held_hash;
     const struct hash *held = NULL;
     if (header->first < state.next) {
@@ -189,6 +229,11 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
     switch (feed_admit(&state, &claim, held, body_held, has_body && right)) {
     case ADMIT_NEXT:
+        if (!known) {
+            feed_id = feed_add(txn, &header->feed);
+            if (arrival->stream == SANJI__STREAM__STREAM_UP)
+                route_learn(txn, &header->feed.station, &arrival->peer);
+        }
         store_next(receiver, txn, arrival, feed_id, &state, has_body && right, right, grown);
         break;
     case ADMIT_BODY:
@@ -197,18 +242,14 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     case ADMIT_DUPLICATE:
         break;
     case ADMIT_GAP:
-        return RECEIVED_GAP;
+        if (!known || !state.disputed || !continues_fork(txn, feed_id, header))
+            return RECEIVED_GAP;
+        // fall through
     case ADMIT_FORK:
-        evidence_add(txn, feed_id, header->first, &header->hash, buffer_bytes(&arrival->header), buffer_bytes(&arrival->signature),
-                     buffer_bytes(&arrival->body));
-        if (!state.disputed) {
-            state.disputed = true;
-            feed_write(txn, feed_id, &state);
-            alarm_feed(txn, "fork", &arrival->signer, header, arrival->received_ms);
-        }
+        keep_evidence(txn, arrival, feed_id, &state);
         return RECEIVED;
     }
-    return right && !has_body ? RECEIVED_BODILESS : RECEIVED;
+    return right && !has_body && !body_held ? RECEIVED_BODILESS : RECEIVED;
 }
 
 enum received receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)

@@ -1,10 +1,10 @@
-// What arrives on a link and is whole: checked, stored and routed on. checking (arrival_check) needs only a read transaction and runs
-// off the writer thread where that pays; storing (receive) runs in the writer's transaction.
+// What arrives on a link and is whole: checked, stored and routed on. Checking (arrival_check) needs only a read transaction and runs
+// off the writer thread where that pays; storing (receive) runs in the writer's transaction. An arrival has one owner at a time.
 #pragma once
 #include "relay/route.h"
 #include "relay/signers.h"
 
-// One whole row of a peer's stream.
+// One whole row of a peer's stream. Owns its buffers.
 struct arrival {
     struct station_id peer;
     unsigned stream, lane;
@@ -17,18 +17,20 @@ struct arrival {
     struct header decoded;                 // when checked
     struct certificate signer;             // when checked
 };
-void arrival_finish(struct arrival *arrival);
+void arrival_finish(struct arrival *arrival); // frees the buffers; takes a zeroed one
 
-// Signature, certificate chain, Merkle root. OK and `checked`; ERR_NOT_FOUND: the signer's certificate is not committed yet (check again
-// in the writer); ERR_FORGED or ERR_INPUT: never acceptable.
+// Signature, certificate chain, Merkle root, and that the batch is of the lane it came on. Objects pass: they are judged when stored. OK
+// and `checked`; ERR_NOT_FOUND: the signer's certificate is not committed yet (check again in the writer); anything else (ERR_FORGED,
+// ERR_INPUT, ERR_LIMIT, ERR_VERSION): never acceptable. Needs 100 KB of stack.
 enum error_code arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error);
 
-// What the layer above does with a batch whose body is here and may be read here. Returns its verdict, with `reason` (static) unless
-// applied. Errors are the transaction's.
+// Who receives. All is borrowed and used on the writer thread, inside its transaction; errors are the transaction's.
 struct receiver {
     struct place place;
-    struct signers *signers;
+    struct signers *signers; // the writer thread's own
     void *context;
+    // What the layer above does with a batch whose body is here and may be read here. Returns its verdict, with `reason` (static, never
+    // NULL) when it rejects or defers. `position`: where the journal will have the batch, so nothing may be journaled in here.
     enum verdict (*apply)(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
                           const struct entry *entries, uint64_t position, const char **reason);
     // Whether a certificate may stand: its unit lies below its issuer's in the unit tree in force.
@@ -41,9 +43,13 @@ enum received {
     RECEIVED,          // stored, or held already: the mark moves
     RECEIVED_BODILESS, // stored as a header whose body was owed: only the header mark moves
     RECEIVED_GAP,      // a hole before it, or its certificate has not come: nothing stored
-    RECEIVED_FORGED,   // refused for ever
+    RECEIVED_FORGED,   // refused for ever: nothing stored
 };
-// Never fails on what the bytes say; store errors are the transaction's.
+// Stores the row with its effects and stream rows (added to `grown`): a batch once for each place of its feed. Another batch for a place
+// that is held, and what goes on from it, is kept as evidence and changes nothing else but the feed's mark of dispute (and the first
+// time an alarm); it counts as RECEIVED, so that it stops nobody behind it. A body that may not travel this far is dropped. Never fails
+// on what the bytes say; store errors are the transaction's, and then the answer means nothing.
 enum received receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown);
-// Applies a batch that is in the journal and was deferred, or rebuilds views from it. Returns its verdict.
+// Applies a batch that is in the journal and was deferred, or rebuilds views from it. Returns its verdict; VERDICT_HELD when its body
+// is not here. The journal row is the caller's to change (journal_add_body).
 enum verdict receive_again(const struct receiver *receiver, struct txn *txn, uint64_t position, const char **reason);

@@ -64,18 +64,38 @@ static uint64_t add(struct txn *txn, const struct place *place, const struct str
     return stream_append(txn, stream, &row);
 }
 
+// A stream never shrinks, so of two ends the greater is the later one.
+static void grown_end(uint64_t *end, uint64_t other)
+{
+    if (other > *end)
+        *end = other;
+}
+
 static void grown_one(struct grown *grown, const struct station_id *peer, unsigned lane, uint64_t end)
 {
     for (uint32_t i = 0; i < grown->one_count; i++)
         if (grown->one[i].lane == lane && station_equal(&grown->one[i].peer, peer)) {
-            grown->one[i].end = end;
+            grown_end(&grown->one[i].end, end);
             return;
         }
-    if (grown->one_count == GROWN_ONE_MAX)
+    if (grown->one_count == GROWN_ONE_MAX) {
+        grown->more = true;
         return;
+    }
     grown->one[grown->one_count].peer = *peer;
     grown->one[grown->one_count].lane = (uint8_t)lane;
     grown->one[grown->one_count++].end = end;
+}
+
+void grown_merge(struct grown *to, const struct grown *from)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        grown_end(&to->up[i], from->up[i]);
+        grown_end(&to->down_all[i], from->down_all[i]);
+    }
+    for (uint32_t i = 0; i < from->one_count; i++)
+        grown_one(to, &from->one[i].peer, from->one[i].lane, from->one[i].end);
+    to->more |= from->more;
 }
 
 void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,

@@ -1,32 +1,41 @@
 // Which streams a batch goes into: upward as far as its reach, down to everyone below, or to one station. Works inside the transaction
 // that stores the batch, so what a link must carry is durable with it.
+//
+// Threads: everything here belongs to the thread that owns the transaction. Nothing allocates memory that outlives a call. Errors are the
+// transaction's (relay/store.h): after one, writes do nothing and positions mean nothing.
 #pragma once
 #include "relay/journal.h"
 
-// Where this station stands.
+// Where this station stands. Both are borrowed.
 struct place {
     const struct certificate *self;
     const struct certificate *parent; // NULL at the root
 };
 
-// Streams that grew in a transaction: told to the core after the commit.
+// Streams that grew in a transaction: told to the core after the commit. Zero-initialised: none did.
 enum { GROWN_ONE_MAX = 64 }; // beyond it every child is told to look: rare, and harmless
 struct grown {
-    uint64_t up[LANES], down_all[LANES]; // new ends; 0: did not grow
+    uint64_t up[LANES], down_all[LANES]; // new ends, by lane - 1; 0: did not grow
     struct {
         struct station_id peer;
         uint8_t lane;
         uint64_t end;
     } one[GROWN_ONE_MAX];
     uint32_t one_count;
+    bool more; // streams to one station grew that found no place in `one`
 };
+// Adds what `from` says, later or earlier, to `to`.
+void grown_merge(struct grown *to, const struct grown *from);
 
 // Appends the rows for one stored batch: certificates that its signature needs (once per stream and lane), then the batch itself, without
-// its body where the reach ends. `signer` is the certificate that signed it.
+// its body where the reach ends or `has_body` says that we have none. `signer` is the certificate that signed it, `position` its place in
+// the journal. A batch for one station goes to the peer that route_learn() named for it; for ourselves, or for a station that nobody
+// named, nowhere.
 void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
                  uint64_t position, bool has_body, struct grown *grown);
-// Puts a document into the bulk lane towards every child.
+// Puts a document, which the objects have, into the bulk lane towards every child: once, whatever the calls.
 void route_document(struct txn *txn, const struct hash *document, struct grown *grown);
-// Remembers through which peer a station below is reached.
+// Remembers through which peer a station below is reached; the last word counts. A peer is reached through itself.
 void route_learn(struct txn *txn, const struct station_id *station, const struct station_id *via);
+// False: nobody was named, or the transaction failed; `ret` is untouched.
 bool route_via(struct txn *txn, const struct station_id *station, struct station_id *ret);

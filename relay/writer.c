@@ -135,7 +135,10 @@ static void fail_job(struct job *job, enum error_code code, const struct error *
     }
 }
 
-// Runs the jobs that have not failed. Returns the job that failed, or NULL; a store error is left in `error`.
+// Whose fault a failed transaction is: with no room, no memory or no disk it is nobody's.
+static bool is_of_job(enum error_code code) { return code != OK && code != ERR_FULL && code != ERR_MEMORY && code != ERR_STORE; }
+
+// Runs the jobs that have not failed. Returns the job that failed, or NULL; another failure is left in the transaction.
 static struct job *run_jobs(struct writer *writer, struct txn *txn, struct job **jobs, uint32_t count, struct grown *grown)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -147,11 +150,18 @@ static struct job *run_jobs(struct writer *writer, struct txn *txn, struct job *
         } else {
             language_set(job->language);
             enum error_code code = job->call.run(job->call.argument, txn, &job->call.error);
-            if (code != OK) {
+            if (code != OK && (txn_error(txn) == OK || is_of_job(txn_error(txn)))) {
                 job->failed = true;
                 job->call.code = code;
+                if (job->call.error.code == OK) // it leaves the words to the transaction
+                    txn_report(txn, &job->call.error);
                 return job;
             }
+        }
+        if (is_of_job(txn_error(txn))) { // a damaged row, an entry over its limit: the others can do without it
+            struct error error = {0};
+            fail_job(job, txn_report(txn, &error), &error);
+            return job;
         }
         if (txn_error(txn) != OK)
             return NULL;
@@ -159,16 +169,17 @@ static struct job *run_jobs(struct writer *writer, struct txn *txn, struct job *
     return NULL;
 }
 
-static bool any_left(struct job **jobs, uint32_t count)
+static uint32_t count_failed(struct job **jobs, uint32_t count)
 {
+    uint32_t failed = 0;
     for (uint32_t i = 0; i < count; i++)
-        if (!jobs[i]->failed)
-            return true;
-    return false;
+        failed += jobs[i]->failed;
+    return failed;
 }
 
-// One attempt at one transaction. True: it is over (committed, or every job has its error).
-static bool attempt(struct writer *writer, struct job **jobs, uint32_t count, struct grown *ret_grown)
+// One attempt at one transaction. True: it is over (committed, or every job has its error). `may_grow`: a full map is not the end, as it
+// is larger for the next attempt.
+static bool attempt(struct writer *writer, struct job **jobs, uint32_t count, bool may_grow, struct grown *ret_grown)
 {
     struct error error = {0};
     struct grown grown = {0};
@@ -180,10 +191,10 @@ static bool attempt(struct writer *writer, struct job **jobs, uint32_t count, st
         failed = run_jobs(writer, txn, jobs, count, &grown);
         if (!failed && txn_error(txn) == OK)
             writer->hooks.before_commit(writer->hooks.context, txn, &grown);
-        if (failed) {
+        if (failed || (may_grow && txn_error(txn) == ERR_FULL)) {
             txn_abort(txn);
             writer->hooks.aborted(writer->hooks.context);
-            return !any_left(jobs, count);
+            return count_failed(jobs, count) == count;
         }
         code = txn_commit(txn, &error);
     }
@@ -203,17 +214,14 @@ static bool attempt(struct writer *writer, struct job **jobs, uint32_t count, st
 
 static void run_group(struct writer *writer, struct job **jobs, uint32_t count, struct grown *ret_grown)
 {
-    // Each further attempt runs without one more failed call, so there are at most `count`.
-    for (uint32_t i = 0; i <= count; i++)
-        if (attempt(writer, jobs, count, ret_grown))
-            return;
-}
-
-static void merge_ends(uint64_t *to, const uint64_t *from)
-{
-    for (size_t i = 0; i < LANES; i++)
-        if (from[i])
-            to[i] = from[i];
+    // Each further attempt runs without one more failed job, but for one with a larger map: so there are at most count + 2.
+    uint32_t failed = 0;
+    bool may_grow = true;
+    while (!attempt(writer, jobs, count, may_grow, ret_grown)) {
+        uint32_t now_failed = count_failed(jobs, count);
+        may_grow = may_grow && now_failed > failed;
+        failed = now_failed;
+    }
 }
 
 static void publish(struct writer *writer, struct job **jobs, uint32_t count, uint64_t bytes, const struct grown *grown)
@@ -225,10 +233,7 @@ static void publish(struct writer *writer, struct job **jobs, uint32_t count, ui
         if (!jobs[i]->waited)
             queue_push(&writer->done, jobs[i]);
     }
-    merge_ends(writer->grown.up, grown->up);
-    merge_ends(writer->grown.down_all, grown->down_all);
-    for (uint32_t i = 0; i < grown->one_count && writer->grown.one_count < GROWN_ONE_MAX; i++)
-        writer->grown.one[writer->grown.one_count++] = grown->one[i];
+    grown_merge(&writer->grown, grown);
     pthread_cond_broadcast(&writer->finished);
     pthread_mutex_unlock(&writer->mutex);
     writer->hooks.done(writer->hooks.context);
@@ -333,13 +338,12 @@ void writer_destroy(struct writer *writer)
 {
     if (!writer)
         return;
-    if (writer->threaded) {
-        pthread_mutex_lock(&writer->mutex);
-        writer->stopping = true;
-        pthread_cond_broadcast(&writer->work);
-        pthread_mutex_unlock(&writer->mutex);
+    pthread_mutex_lock(&writer->mutex);
+    writer->stopping = true;
+    pthread_cond_broadcast(&writer->work);
+    pthread_mutex_unlock(&writer->mutex);
+    if (writer->threaded)
         pthread_join(writer->thread, NULL);
-    }
     give_up(writer);
     struct grown grown;
     struct arrival_job *arrival;
@@ -403,6 +407,7 @@ enum error_code writer_call(struct writer *writer, enum error_code (*run)(void *
     if (!writer->threaded) {
         struct grown grown = {0};
         run_group(writer, jobs, 1, &grown);
+        publish(writer, jobs, 1, 0, &grown);
     } else {
         enum error_code code = submit(writer, &job, 0);
         if (code != OK)
@@ -413,8 +418,10 @@ enum error_code writer_call(struct writer *writer, enum error_code (*run)(void *
             pthread_cond_wait(&writer->finished, &writer->mutex);
         pthread_mutex_unlock(&writer->mutex);
     }
-    if (job.call.code != OK && error)
+    if (job.call.code != OK && error) {
         *error = job.call.error;
+        error->code = job.call.code;
+    }
     return job.call.code;
 }
 

@@ -89,7 +89,10 @@ void figures_print_freshness(const Sanji__FiguresReply *reply, struct buffer *ou
         return;
     format_instant(fresh->newest_ms, newest);
     format_ago(fresh->now_ms, fresh->newest_ms, ago);
-    format_print(out, tr("last statement: %s (%s)", "最近一次签报：%s（%s）"), newest, ago);
+    if (fresh->newest_ms)
+        format_print(out, tr("last statement: %s (%s)", "最近一次签报：%s（%s）"), newest, ago);
+    else
+        format_print(out, "%s", tr("no statement yet", "尚无签报"));
     if (fresh->oldest_ms && fresh->oldest_ms != fresh->newest_ms) {
         format_ago(fresh->now_ms, fresh->oldest_ms, ago);
         format_print(out, tr("; the oldest among units: %s", "；各单位中最早的：%s"), ago);

@@ -68,8 +68,8 @@ static void print_overview(struct buffer *out)
 
 static void print_help(const struct verb *verb, const struct options *options, struct buffer *out)
 {
-    format_print(out, "sanji %s - %s\n\n%s\n  sanji %s %s\n\n%s\n\n%s\n", verb->name, text_of(verb->purpose), tr("Usage:", "用法："),
-                 verb->name, verb->usage, text_of(verb->about), tr("Options:", "选项："));
+    format_print(out, "sanji %s - %s\n\n%s\n  sanji %s%s%s\n\n%s\n\n%s\n", verb->name, text_of(verb->purpose), tr("Usage:", "用法："),
+                 verb->name, *verb->usage ? " " : "", verb->usage, text_of(verb->about), tr("Options:", "选项："));
     options_print(options, out);
     format_print(out, "\n%s\n", tr("Examples:", "示例："));
     for (const char *const *example = verb->examples; *example; example++)
@@ -163,9 +163,17 @@ static const struct verb *find_verb(const char *name)
     return NULL;
 }
 
-static int unknown_verb(const char *name)
+static int unknown_verb(const char *given)
 {
     const char *names[VERBS];
+    struct buffer safe = {0};
+    if (*given == '-') {
+        fprintf(stderr, "%s\n", tr("sanji: the verb comes first: sanji VERB [OPTION...]", "sanji：命令在前：sanji VERB [OPTION...]"));
+        return 2;
+    }
+    table_safe(&safe, given);
+    buffer_append(&safe, "", 1);
+    const char *name = safe.failed ? "" : (const char *)safe.data;
     for (size_t i = 0; i < VERBS; i++)
         names[i] = verbs[i]->name;
     const char *near = options_nearest(name, names, VERBS);
@@ -173,6 +181,7 @@ static int unknown_verb(const char *name)
         fprintf(stderr, tr("sanji: unknown verb %s; did you mean %s?\n", "sanji：未知命令 %s；是否想用 %s？\n"), name, near);
     else
         fprintf(stderr, tr("sanji: unknown verb %s; see sanji --help\n", "sanji：未知命令 %s；见 sanji --help\n"), name);
+    buffer_finish(&safe);
     return 2;
 }
 
@@ -181,7 +190,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); // a reader that ends early is an error of a write, not a death
     language_set(language_from_environment());
     const char *name = argc > 1 ? argv[1] : "--help";
-    if (strcmp(name, "help") == 0 && argc > 2 && find_verb(argv[2])) {
+    if (strcmp(name, "help") == 0 && argc > 2) {
+        if (!find_verb(argv[2]))
+            return unknown_verb(argv[2]);
         char help[] = "--help", *arguments[] = {help};
         return run_verb(find_verb(argv[2]), 1, arguments);
     }

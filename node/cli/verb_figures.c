@@ -53,7 +53,7 @@ static const char *const examples[] = {
 const struct verb verb_figures = {
     .name = "figures",
     .purpose = {"read figures and how fresh they are", "查询数值及其时效"},
-    .usage = "-i IND[,IND] --unit CODE --period P[..P] [--by unit|tier=T|period|DIM,...] [--where DIM=CODE] [--csv]",
+    .usage = "-i IND[,IND] [--unit CODE] --period P[..P] [--by unit|tier=T|period|DIM,...] [--where DIM=CODE] [--csv]",
     .about =
         {"Each row has the unit's own value and the value with all units below. Below the table: how fresh it is, which units have not\n"
          "signed the period complete, and what was not added and why. Money is shown in yuan, and in fen in CSV and JSON; ratios\n"

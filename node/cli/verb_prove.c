@@ -63,7 +63,7 @@ static const char *const examples[] = {"sanji prove -i children --unit 321081000
 const struct verb verb_prove = {
     .name = "prove",
     .purpose = {"write the proof of one figure", "出具单个数值的证明"},
-    .usage = "-i IND --unit CODE --period P [--where DIM=CODE] -o FILE",
+    .usage = "-i IND [--unit CODE] --period P [--where DIM=CODE] -o FILE",
     .about =
         {"Writes a file with the signed statements that add up to the figure, and the certificates up to the root: `sanji verify FILE`\n"
          "checks it on any machine, without a station.",

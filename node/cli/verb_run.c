@@ -1,7 +1,10 @@
 // init, join, run, stop: a station's own life.
 #include "node/cli/cli.h"
 #include "node/cli/client.h"
+#include "node/cli/input.h"
 #include "node/service.h"
+#include "relay/crypto.h"
+#include "relay/token.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -25,12 +28,22 @@ static void print_made(struct cli *cli, const char *dir, const char *unit)
 static const struct option_spec init_options[] = {
     {"unit", 0, OPTION_VALUE, "CODE", {"the unit it is for: the root of the tree", "所属单位代码：单位树的根"}},
     {"units", 0, OPTION_VALUE, "FILE.csv", {"the unit tree: code,name,tier,parent_code", "单位树文件：code,name,tier,parent_code"}},
-    {"codebook", 0, OPTION_VALUE, "FILE", {"the codebook to begin with", "初始编码本文件"}},
-    {"listen", 0, OPTION_VALUE, "ADDRESS", {"where children link: tcp://HOST:PORT", "下级连接的地址：tcp://主机:端口"}},
-    {"join", 0, OPTION_VALUE, "ADDRESS", {"where children enrol: tcp://HOST:PORT", "下级登记的地址：tcp://主机:端口"}},
+    {"codebook", 0, OPTION_VALUE, "FILE", {"the codebook; without one nothing can be recorded", "编码本文件；没有编码本则无法录入"}},
+    {"listen",
+     0,
+     OPTION_VALUE,
+     "ADDRESS",
+     {"where children link, as they call it (default: tcp://127.0.0.1:7310, this machine only)",
+      "下级连接本站的地址（默认 tcp://127.0.0.1:7310，仅限本机）"}},
+    {"join",
+     0,
+     OPTION_VALUE,
+     "ADDRESS",
+     {"where children enrol, as they call it (default: tcp://127.0.0.1:7311, this machine only)",
+      "下级向本站登记的地址（默认 tcp://127.0.0.1:7311，仅限本机）"}},
 };
 static const char *const init_examples[] = {"sanji init /var/lib/sanji --unit 321081000000 --units units.csv --codebook codebook.yaml "
-                                            "--listen tcp://0.0.0.0:7310 --join tcp://0.0.0.0:7311",
+                                            "--listen tcp://10.20.0.5:7310 --join tcp://10.20.0.5:7311",
                                             NULL};
 
 static enum error_code run_init(struct cli *cli, struct error *error)
@@ -79,15 +92,28 @@ static const struct option_spec join_options[] = {
 };
 static const char *const join_examples[] = {
     "sanji join /var/lib/sanji sanji1-AAEC...",
-    "sanji join /var/lib/sanji sanji1-AAEC... --listen tcp://0.0.0.0:7310 --join tcp://0.0.0.0:7311", NULL};
+    "sanji join /var/lib/sanji sanji1-AAEC... --listen tcp://10.20.1.5:7310 --join tcp://10.20.1.5:7311",
+    "sanji join /var/lib/sanji - < token.txt", NULL};
 
 static enum error_code run_join(struct cli *cli, struct error *error)
 {
-    const char *dir = cli_argument(cli, 0);
-    enum error_code code =
-        station_join(dir, cli_argument(cli, 1), options_value(&cli->options, "listen"), options_value(&cli->options, "join"), error);
+    const char *dir = cli_argument(cli, 0), *token = cli_argument(cli, 1);
+    struct buffer text = {0};
+    enum error_code code = OK;
+    if (strcmp(token, "-") == 0) {
+        code = input_read(token, TOKEN_TEXT_MAX, &text, error);
+        buffer_append(&text, "", 1);
+        if (code == OK && text.failed)
+            code = error_set(error, ERR_MEMORY, "%s", tr("no memory for a token", "内存不足，无法读取令牌"));
+        token = (const char *)text.data;
+    }
+    if (code == OK)
+        code = station_join(dir, token, options_value(&cli->options, "listen"), options_value(&cli->options, "join"), error);
     if (code == OK)
         print_made(cli, dir, NULL);
+    if (text.data)
+        crypto_wipe(text.data, text.capacity);
+    buffer_finish(&text);
     return code;
 }
 
@@ -97,8 +123,9 @@ const struct verb verb_join = {
     .usage = "DIR TOKEN [--listen ADDRESS] [--join ADDRESS]",
     .about =
         {"Makes a station in a new directory and enrols it with the parent that the token names. The token works once; the same command\n"
-         "may be repeated until it succeeds.",
-         "在新目录中建立站点，并向令牌所指的上级登记。令牌只能使用一次；\n同一命令可重复执行，直至成功。"},
+         "may be repeated until it succeeds. With - it is read from stdin, so that no list of processes shows it.",
+         "在新目录中建立站点，并向令牌所指的上级登记。令牌只能使用一次；\n同一命令可重复执行，直至成功。写作 - 时从标准输入读取令牌，"
+         "以免出现在进程列表中。"},
     .examples = join_examples,
     .options = join_options,
     .option_count = COUNT(join_options),

@@ -159,7 +159,7 @@ static void print_station(struct cli *cli, const Sanji__StatusReply *status)
 static void print_links(struct cli *cli, const Sanji__StatusReply *status, uint64_t now_ms)
 {
     struct text_table table = {0};
-    static const struct text headings[] = {{"link", "方向"},
+    static const struct text headings[] = {{"with", "对方"},
                                            {"unit", "单位"},
                                            {"state", "状态"},
                                            {"for", "持续"},
@@ -179,7 +179,7 @@ static void print_links(struct cli *cli, const Sanji__StatusReply *status, uint6
         format_ago(now_ms, link->acknowledged_ms, acknowledged);
         format_bytes(link->rate_bytes, bytes);
         snprintf(rate, sizeof rate, "%s/s", bytes);
-        const char *const cells[] = {link->parent ? tr("up", "上级") : tr("down", "下级"),
+        const char *const cells[] = {link->parent ? tr("parent", "上级") : tr("child", "下级"),
                                      link->unit,
                                      state_text(link->state),
                                      since,
@@ -204,6 +204,8 @@ static void print_tiers(struct cli *cli, const Sanji__StatusReply *status)
     table_column(&table, tr("live", "在线"), TABLE_RIGHT);
     for (size_t i = 0; i < status->n_tiers; i++) {
         const uint64_t numbers[] = {status->tiers[i]->units, status->tiers[i]->stations, status->tiers[i]->live};
+        if (numbers[0] == 0) // a tier above
+            continue;
         table_cell(&table, status->tiers[i]->tier);
         for (size_t j = 0; j < 3; j++) {
             char text[FORMAT_MAX];

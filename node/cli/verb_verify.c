@@ -32,6 +32,7 @@ static void print_directory(struct cli *cli, const struct verify_report *report)
         {"deferred", {"deferred", "待处理"}, report->deferred},
         {"disputed", {"disputed", "有争议"}, report->disputed},
         {"views", {"views", "视图行"}, report->views},
+        {"records", {"own records", "本站记录"}, report->records},
         {"damaged_rows", {"damaged rows", "损坏行"}, report->damaged_rows},
         {"differences", {"differences", "不一致"}, report->difference_count},
     };
@@ -47,8 +48,10 @@ static void print_directory(struct cli *cli, const struct verify_report *report)
             cli_line(cli, text_of(counts[i].text), "%s", number);
     }
     uint64_t shown = report->difference_count < VERIFY_DIFFERENCES_MAX ? report->difference_count : VERIFY_DIFFERENCES_MAX;
-    if (cli->json)
+    if (cli->json) {
+        json_put_truth(&json, "records_skipped", report->records_skipped);
         json_open_list(&json, "texts");
+    }
     for (uint64_t i = 0; i < shown; i++) {
         if (cli->json) {
             json_put_text(&json, NULL, report->differences[i]);
@@ -81,6 +84,11 @@ static enum error_code verify_directory(struct cli *cli, const char *path, struc
                              path, report->difference_count, report->damaged_rows);
         else if (!cli->json)
             format_print(&cli->out, "%s\n", tr("All is as it was signed.", "全部与签名一致。"));
+        if (report->records_skipped && !cli->json)
+            format_print(
+                &cli->out, "%s\n",
+                tr("The node that runs here has the keys: its own records were not compared with its figures. Stop it to do that too.",
+                   "正在运行的节点持有密钥：未将本站记录与数值比对。如需比对，请先停止节点。"));
     }
     free(report);
     return code;

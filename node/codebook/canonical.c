@@ -1,6 +1,7 @@
 // Definition hashes: BLAKE2b-256 of a text of everything that decides the numbers, and of nothing else. Labels, the order of nouns, and
 // whatever an indicator does not stand on are left out, so that a change to these restates nothing. Two stations whose hashes are equal
-// may be added. The text's form is described in schema/codebook/README.md; it is never parsed.
+// may be added. The text's form is described in schema/codebook/README.md; only the indicator that its first words name is read from it, by
+// who checks a proof.
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -346,14 +347,27 @@ static void take_hash(struct buffer *text, struct closure *closure, struct hash 
     *closure = (struct closure){.codebook = closure->codebook};
 }
 
+static struct order order_of(const struct codebook *codebook)
+{
+    struct order order = {0};
+    sort_ids(codebook->forms, sizeof *codebook->forms, codebook->form_count, order.forms);
+    sort_ids(codebook->regs, sizeof *codebook->regs, codebook->reg_count, order.regs);
+    sort_ids(codebook->lists, sizeof *codebook->lists, codebook->list_count, order.lists);
+    return order;
+}
+
+void codebook_definition_text(const struct codebook *codebook, uint16_t indicator, struct buffer *ret)
+{
+    struct closure closure = {.codebook = codebook};
+    struct order order = order_of(codebook);
+    say_indicator(ret, &closure, &order, &codebook->indicators[indicator]);
+}
+
 bool definitions_hash(struct codebook *codebook)
 {
     struct buffer text = {0};
     struct closure closure = {.codebook = codebook};
-    struct order order;
-    sort_ids(codebook->forms, sizeof *codebook->forms, codebook->form_count, order.forms);
-    sort_ids(codebook->regs, sizeof *codebook->regs, codebook->reg_count, order.regs);
-    sort_ids(codebook->lists, sizeof *codebook->lists, codebook->list_count, order.lists);
+    struct order order = order_of(codebook);
     for (uint16_t i = 0; i < codebook->list_count; i++) {
         say_list(&text, codebook, &codebook->lists[i]);
         take_hash(&text, &closure, &codebook->lists[i].definition);

@@ -215,6 +215,9 @@ int codebook_reg(const struct codebook *codebook, const char *id);
 int codebook_form(const struct codebook *codebook, const char *id);
 int codebook_indicator(const struct codebook *codebook, const char *id);
 int codebook_indicator_by_definition(const struct codebook *codebook, const struct hash *definition);
+// Appends the text that the indicator's definition is the hash of (TAG_DEFINITION): it begins with "indicator ID kind ". A failed
+// allocation shows in ret->failed.
+void codebook_definition_text(const struct codebook *codebook, uint16_t indicator, struct buffer *ret);
 int list_item(const struct list *list, const char *id); // -1: unknown
 int form_field(const struct form *form, const char *id);
 int reg_prop(const struct reg *reg, const char *id);

@@ -198,7 +198,7 @@ static enum error_code take_document(struct reader *reader, const yaml_event_t *
     struct place at = place_of(event->start_mark);
     if (reader->prepass->count)
         return refuse(reader, ERR_INPUT, at,
-                      tr("a second document begins here; one file holds one codebook", "此处开始第二个文档；一个文件只能有一个码本"));
+                      tr("a second document begins here; one file holds one codebook", "此处开始第二个文档；一个文件只能有一个编码本"));
     if (event->data.document_start.version_directive ||
         event->data.document_start.tag_directives.start != event->data.document_start.tag_directives.end)
         return refuse(reader, ERR_INPUT, at, tr("directives (%) are not allowed", "不允许指令（%）"));
@@ -224,7 +224,7 @@ static enum error_code take_event(struct reader *reader, const yaml_event_t *eve
         return OK;
     case YAML_STREAM_END_EVENT:
         if (!reader->prepass->count)
-            return refuse(reader, ERR_INPUT, (struct place){1, 1}, tr("the file is empty; expected a codebook", "文件为空；应为码本"));
+            return refuse(reader, ERR_INPUT, (struct place){1, 1}, tr("the file is empty; expected a codebook", "文件为空；应为编码本"));
         return OK;
     default:
         return OK;
@@ -258,7 +258,7 @@ static enum error_code read_events(struct reader *reader)
 enum error_code prepass_read(struct bytes yaml, const char *name, struct prepass **ret, struct error *error)
 {
     if (yaml.size > YAML_BYTES_MAX)
-        return error_set(error, ERR_LIMIT, tr("%s: %zu bytes; a codebook has at most 1 MiB", "%s：%zu 字节；码本最大 1 MiB"), name,
+        return error_set(error, ERR_LIMIT, tr("%s: %zu bytes; a codebook has at most 1 MiB", "%s：%zu 字节；编码本最大 1 MiB"), name,
                          yaml.size);
     struct reader reader = {.name = name, .error = error, .key = NOWHERE};
     reader.prepass = calloc(1, sizeof *reader.prepass);

@@ -57,7 +57,7 @@ static void resolve_header(struct loader *loader)
         strspn(raw->id, "abcdefghijklmnopqrstuvwxyz0123456789_-") != size)
         loader_fail(loader, "id", "%s",
                     tr("expected the codebook's name: small letters, digits, _ and -, at most 32",
-                       "应为码本名称：小写字母、数字、_ 和 -，至多 32 个"));
+                       "应为编码本名称：小写字母、数字、_ 和 -，至多 32 个"));
     else
         memcpy(codebook->id, raw->id, size + 1);
     if (loader_number(loader, "version", raw->version, 1, 999999999, &number))

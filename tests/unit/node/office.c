@@ -40,7 +40,6 @@ static struct indicator *add_indicator(struct codebook *codebook, int at, const 
     indicator->form = indicator->reg = indicator->multi = indicator->num = indicator->den = -1;
     indicator->stated_by = indicator->for_tier = -1;
     indicator->cell_count = 1;
-    indicator->definition = crypto_hash(TAG_DEFINITION, bytes_of_text(id));
     return indicator;
 }
 
@@ -60,6 +59,18 @@ static void add_dimension(struct codebook *codebook, struct indicator *indicator
         indicator->dims[i].stride = indicator->cell_count;
         indicator->cell_count *= indicator->dims[i].radix;
     }
+}
+
+// The ratio comes after its parts here, as its definition stands on theirs.
+static void define_all(struct codebook *codebook)
+{
+    struct buffer text = {0};
+    for (uint16_t i = 0; i < codebook->indicator_count; i++) {
+        buffer_clear(&text);
+        codebook_definition_text(codebook, i, &text);
+        codebook->indicators[i].definition = crypto_hash(TAG_DEFINITION, buffer_bytes(&text));
+    }
+    buffer_finish(&text);
 }
 
 static struct codebook *make_codebook(void)
@@ -92,6 +103,7 @@ static struct codebook *make_codebook(void)
     share->num = VISITS;
     share->den = CHILDREN;
     add_dimension(codebook, add_indicator(codebook, BEDS, "beds", INDICATOR_ENTERED, month | year), 0, false);
+    define_all(codebook);
     return codebook;
 }
 

@@ -1,0 +1,627 @@
+// A township receives from the villages below it and from the county above.
+#include "relay/receive.h"
+
+#include "tests/unit/relay/station_fixture.h"
+
+enum { UP = SANJI__AUDIENCE__UP, SUBTREE = SANJI__AUDIENCE__SUBTREE, STATION = SANJI__AUDIENCE__STATION };
+enum { CASE = SANJI__LANE__CASE, BULK = SANJI__LANE__BULK, CONTROL = SANJI__LANE__CONTROL };
+enum { STREAM_UP = SANJI__STREAM__STREAM_UP, STREAM_ALL = SANJI__STREAM__STREAM_DOWN_ALL, STREAM_ONE = SANJI__STREAM__STREAM_DOWN_ONE };
+
+static struct post posts[POSTS];
+static const struct post *const county = &posts[COUNTY], *const village = &posts[VILLAGE], *const other = &posts[OTHER_VILLAGE];
+
+static int setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    posts_init(posts);
+    bench_open(bench, posts, TOWNSHIP, NULL);
+    bench_store_certificate(bench, village);
+    bench_store_certificate(bench, other);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    bench_close(*state);
+    posts_finish(posts);
+    free(*state);
+    return 0;
+}
+
+#define RECEIVE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+static struct feed_state feed_of(struct bench *bench, const struct pen *pen)
+{
+    struct feed_state state;
+    if (!bench_feed(bench, &pen->feed, &state))
+        fail_msg("the feed is not here");
+    return state;
+}
+
+static void assert_nothing(struct bench *bench)
+{
+    static const enum table tables[] = {TABLE_JOURNAL, TABLE_FEEDS, TABLE_FEED_IDS, TABLE_STREAMS, TABLE_EVIDENCE, TABLE_ALARMS};
+    for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++)
+        assert_int_equal(bench_count(bench, tables[i]), 0);
+    assert_int_equal(bench->applied, 0);
+}
+
+static uint32_t alarms(struct bench *bench, const char *kind)
+{
+    static struct alarm found[ALARMS_MAX];
+    uint32_t count = 0;
+    struct txn *txn = fixture_begin(bench->store, false);
+    uint32_t all = alarm_last(txn, found, ALARMS_MAX);
+    for (uint32_t i = 0; i < all; i++)
+        count += strcmp(found[i].kind, kind) == 0;
+    fixture_commit(txn);
+    return count;
+}
+
+// ---- batches
+
+static void the_next_batch_is_stored_applied_and_sent_on(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct stream_row rows[8];
+    struct station_id via;
+    pen_init(&pen, village, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &pen, 3, "case", village, STREAM_UP), RECEIVED);
+    assert_int_equal(bench_take(bench, &pen, 2, "case", village, STREAM_UP), RECEIVED);
+    assert_int_equal(bench->applied, 2);
+    assert_true(bench->calls[0].first == 1 && bench->calls[0].entries == 3 && bench->calls[0].position == 1);
+    assert_true(bench->calls[1].first == 4 && bench->calls[1].entries == 2 && bench->calls[1].position == 2);
+    struct feed_state feed = feed_of(bench, &pen);
+    assert_true(feed.next == 6 && feed.bodies == 6 && !feed.disputed && hash_equal(&feed.last, &pen.state.last));
+    struct txn *txn = fixture_begin(bench->store, false);
+    struct batch_row row = bench_row(bench, txn, 2);
+    assert_true(row.first == 4 && row.count == 2 && row.verdict == VERDICT_APPLIED && row.body.size > 0 && row.reason[0] == 0);
+    assert_true(station_equal(&row.from, &village->identity.station));
+    assert_true(route_via(txn, &village->identity.station, &via) && station_equal(&via, &village->identity.station));
+    fixture_commit(txn);
+    assert_int_equal(bench_rows(bench, STREAM_UP, CASE, NULL, rows, 8), 4); // township's and village's certificates, two batches
+    assert_true(rows[3].batch == 2 && !rows[3].bodiless);
+    assert_int_equal(bench->grown.up[CASE - 1], 4);
+}
+
+static void fault_23_a_replay_changes_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival arrival, again;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 3, "case", village, STREAM_UP, &arrival);
+    for (unsigned i = 0; i < 5; i++) {
+        arrival_copy(&arrival, true, &again);
+        assert_int_equal(bench_receive(bench, &again), RECEIVED);
+    }
+    arrival_copy(&arrival, false, &again); // its header alone: the body is here all the same
+    assert_int_equal(bench_receive(bench, &again), RECEIVED);
+    arrival_finish(&arrival);
+    assert_int_equal(bench_take(bench, &pen, 1, "next", village, STREAM_UP), RECEIVED);
+    assert_int_equal(bench->applied, 2);
+    assert_int_equal(bench_end(bench), 2);
+    assert_int_equal(bench_count(bench, TABLE_EVIDENCE), 0);
+    assert_int_equal(feed_of(bench, &pen).next, 5);
+}
+
+static void a_body_comes_after_its_header(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival arrival, header;
+    struct stream_row rows[8];
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 3, "case", village, STREAM_UP, &arrival);
+    for (unsigned i = 0; i < 2; i++) { // the second time it is still owed
+        arrival_copy(&arrival, false, &header);
+        assert_int_equal(bench_receive(bench, &header), RECEIVED_BODILESS);
+    }
+    assert_int_equal(bench->applied, 0);
+    struct feed_state feed = feed_of(bench, &pen);
+    assert_true(feed.next == 4 && feed.bodies == 1);
+    assert_int_equal(bench_receive(bench, &arrival), RECEIVED);
+    assert_int_equal(bench->applied, 1); // effects once, on body
+    assert_int_equal(bench->calls[0].position, 1);
+    feed = feed_of(bench, &pen);
+    assert_true(feed.next == 4 && feed.bodies == 4);
+    assert_int_equal(bench_end(bench), 1); // in its header's place
+    struct txn *txn = fixture_begin(bench->store, false);
+    struct batch_row row = bench_row(bench, txn, 1);
+    assert_true(row.body.size > 0 && row.verdict == VERDICT_APPLIED);
+    fixture_commit(txn);
+    assert_int_equal(bench_rows(bench, STREAM_UP, CASE, NULL, rows, 8), 4);
+    assert_true(rows[2].bodiless && rows[2].batch == 1 && !rows[3].bodiless && rows[3].batch == 1);
+}
+
+static void bodies_that_come_late_close_the_gap(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival first, header;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 1, "first", village, STREAM_UP, &first);
+    arrival_copy(&first, false, &header);
+    assert_int_equal(bench_receive(bench, &header), RECEIVED_BODILESS);
+    assert_int_equal(bench_take(bench, &pen, 1, "second", village, STREAM_UP), RECEIVED);
+    pen.reach = 0;
+    assert_int_equal(bench_take(bench, &pen, 1, "third, not for us", village, STREAM_UP), RECEIVED);
+    pen.reach = REACH_TOP;
+    assert_int_equal(bench_take(bench, &pen, 1, "fourth", village, STREAM_UP), RECEIVED);
+    struct feed_state feed = feed_of(bench, &pen);
+    assert_true(feed.next == 5 && feed.bodies == 1);
+    assert_int_equal(bench_receive(bench, &first), RECEIVED);
+    feed = feed_of(bench, &pen);
+    assert_true(feed.next == 5 && feed.bodies == 5); // over what is held, and over what stays below
+    assert_int_equal(bench_take(bench, &pen, 1, "fifth", village, STREAM_UP), RECEIVED);
+    assert_int_equal(feed_of(bench, &pen).bodies, 6);
+}
+
+static void a_long_row_of_late_bodies_is_caught_up_with(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival first, header;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 1, "first", village, STREAM_UP, &first);
+    arrival_copy(&first, false, &header);
+    assert_int_equal(bench_receive(bench, &header), RECEIVED_BODILESS);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(bench_take(bench, &pen, 1, "later", village, STREAM_UP), RECEIVED);
+    assert_int_equal(bench_receive(bench, &first), RECEIVED);
+    struct feed_state feed = feed_of(bench, &pen);
+    assert_true(feed.bodies > 1 && feed.bodies < feed.next); // a bounded step
+    assert_int_equal(bench_take(bench, &pen, 1, "last", village, STREAM_UP), RECEIVED);
+    feed = feed_of(bench, &pen);
+    assert_true(feed.next == 103 && feed.bodies == 103);
+}
+
+static void fault_26_a_hole_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival first, second;
+    struct station_id via;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 2, "first", village, STREAM_UP, &first);
+    pen_sign(&pen, 2, "second", village, STREAM_UP, &second);
+    struct arrival early;
+    arrival_copy(&second, true, &early);
+    assert_int_equal(bench_receive(bench, &early), RECEIVED_GAP);
+    assert_nothing(bench);
+    struct txn *txn = fixture_begin(bench->store, false);
+    assert_false(route_via(txn, &village->identity.station, &via));
+    fixture_commit(txn);
+    assert_int_equal(bench_receive(bench, &first), RECEIVED);
+    assert_int_equal(bench_receive(bench, &second), RECEIVED);
+    assert_int_equal(feed_of(bench, &pen).next, 5);
+}
+
+static void a_signer_whose_certificate_has_not_come(void **state)
+{
+    struct bench *bench = *state;
+    struct post later;
+    struct pen pen;
+    struct arrival arrival, again;
+    post_init(&later, &posts[TOWNSHIP], "321081100203", 3);
+    pen_init(&pen, &later, CASE, UP, NULL);
+    pen_sign(&pen, 1, "case", &later, STREAM_UP, &arrival);
+    arrival_copy(&arrival, true, &again);
+    struct error error = {0};
+    struct txn *txn = fixture_begin(bench->store, false);
+    assert_int_equal(arrival_check(&again, bench->signers, txn, &error), ERR_NOT_FOUND);
+    assert_false(again.checked);
+    fixture_commit(txn);
+    assert_int_equal(bench_receive(bench, &again), RECEIVED_GAP);
+    assert_nothing(bench);
+    bench_store_certificate(bench, &later);
+    txn = fixture_begin(bench->store, false);
+    assert_int_equal(arrival_check(&arrival, bench->signers, txn, &error), OK);
+    assert_true(arrival.checked && hash_equal(&arrival.signer.hash, &later.certificate.hash) && arrival.decoded.count == 1);
+    fixture_commit(txn);
+    assert_int_equal(bench_receive(bench, &arrival), RECEIVED);
+    post_finish(&later);
+}
+
+static void a_body_beyond_its_reach_is_dropped(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival arrival, again;
+    struct stream_row rows[4];
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen.reach = 0;
+    pen_sign(&pen, 3, "the reporter's name", village, STREAM_UP, &arrival);
+    for (unsigned i = 0; i < 2; i++) { // a replay does not get it in either
+        arrival_copy(&arrival, true, &again);
+        assert_int_equal(bench_receive(bench, &again), RECEIVED);
+    }
+    arrival_finish(&arrival);
+    assert_int_equal(bench->applied, 0);
+    struct txn *txn = fixture_begin(bench->store, false);
+    struct batch_row row = bench_row(bench, txn, 1);
+    assert_true(row.body.size == 0 && row.verdict == VERDICT_HELD);
+    fixture_commit(txn);
+    struct feed_state feed = feed_of(bench, &pen);
+    assert_true(feed.next == 4 && feed.bodies == 4); // nothing is owed
+    assert_int_equal(bench_rows(bench, STREAM_UP, CASE, NULL, rows, 4), 3);
+    assert_true(rows[2].bodiless);
+}
+
+static void what_the_layer_above_says_is_journaled(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    const char *reason;
+    pen_init(&pen, village, CASE, UP, NULL);
+    bench->verdict = VERDICT_REJECTED;
+    bench->reason = "unit is not the signer's";
+    assert_int_equal(bench_take(bench, &pen, 1, "case", village, STREAM_UP), RECEIVED); // rejected is held, too
+    bench->verdict = VERDICT_DEFERRED;
+    bench->reason = "units";
+    assert_int_equal(bench_take(bench, &pen, 1, "case", village, STREAM_UP), RECEIVED);
+    struct txn *txn = bench_begin(bench);
+    struct batch_row row = bench_row(bench, txn, 1);
+    assert_int_equal(row.verdict, VERDICT_REJECTED);
+    assert_string_equal(row.reason, "unit is not the signer's");
+    row = bench_row(bench, txn, 2);
+    assert_int_equal(row.verdict, VERDICT_DEFERRED);
+    assert_string_equal(row.reason, "units");
+    assert_int_equal(deferred_take(txn, "document"), 0);
+    assert_int_equal(deferred_take(txn, "units"), 2);
+    assert_int_equal(deferred_take(txn, "units"), 0);
+    bench->verdict = VERDICT_APPLIED;
+    bench->reason = NULL;
+    assert_int_equal(receive_again(&bench->receiver, txn, 2, &reason), VERDICT_APPLIED);
+    assert_int_equal(bench->applied, 3);
+    assert_true(bench->calls[2].first == 2 && bench->calls[2].position == 2);
+    bench_commit(bench, txn);
+}
+
+static void a_late_body_may_be_deferred(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival arrival, header;
+    const char *reason;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 1, "case", village, STREAM_UP, &arrival);
+    arrival_copy(&arrival, false, &header);
+    assert_int_equal(bench_receive(bench, &header), RECEIVED_BODILESS);
+    struct txn *txn = bench_begin(bench);
+    assert_int_equal(receive_again(&bench->receiver, txn, 1, &reason), VERDICT_HELD); // nothing to apply
+    assert_int_equal(receive_again(&bench->receiver, txn, 9, &reason), VERDICT_HELD);
+    bench_commit(bench, txn);
+    assert_int_equal(bench->applied, 0);
+    bench->verdict = VERDICT_DEFERRED;
+    bench->reason = "document";
+    assert_int_equal(bench_receive(bench, &arrival), RECEIVED);
+    txn = bench_begin(bench);
+    assert_int_equal(deferred_take(txn, "document"), 1);
+    assert_string_equal(bench_row(bench, txn, 1).reason, "document");
+    bench_commit(bench, txn);
+}
+
+// ---- forks
+
+static void fault_20_a_second_history_is_kept_as_evidence(void **state)
+{
+    struct bench *bench = *state;
+    struct pen first, second, third;
+    pen_init(&first, village, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &first, 2, "case", village, STREAM_UP), RECEIVED);
+    second = first;
+    assert_int_equal(bench_take(bench, &first, 2, "case", village, STREAM_UP), RECEIVED);
+    assert_int_equal(bench_take(bench, &second, 2, "another", village, STREAM_UP), RECEIVED);
+    struct feed_state feed = feed_of(bench, &first);
+    assert_true(feed.disputed && feed.next == 5 && hash_equal(&feed.last, &first.state.last));
+    assert_int_equal(alarms(bench, "fork"), 1);
+    assert_int_equal(bench->applied, 2);
+    assert_int_equal(bench_end(bench), 2);
+    struct evidence evidence;
+    uint32_t id;
+    struct txn *txn = fixture_begin(bench->store, false);
+    assert_true(feed_find(txn, &first.feed, &id, &feed));
+    assert_true(evidence_next(txn, id, NULL, &evidence));
+    assert_true(evidence.first == 3 && hash_equal(&evidence.header_hash, &second.state.last) && evidence.body.size > 0);
+    struct header header;
+    assert_int_equal(header_decode(evidence.header, &header, NULL), OK);
+    assert_int_equal(header_check_signature(evidence.header, evidence.signature, &village->certificate, &header, NULL), OK); // a proof
+    fixture_commit(txn);
+    // What was held goes on, and so does everybody else.
+    assert_int_equal(bench_take(bench, &first, 1, "case", village, STREAM_UP), RECEIVED);
+    assert_int_equal(feed_of(bench, &first).next, 6);
+    pen_init(&third, other, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &third, 1, "case", other, STREAM_UP), RECEIVED);
+    assert_false(feed_of(bench, &third).disputed);
+    assert_int_equal(bench->applied, 4);
+}
+
+static void fault_22_a_place_is_never_written_over(void **state)
+{
+    struct bench *bench = *state;
+    struct pen first, second;
+    struct arrival arrival;
+    pen_init(&first, village, CASE, UP, NULL);
+    second = first;
+    assert_int_equal(bench_take(bench, &first, 3, "first", village, STREAM_UP), RECEIVED);
+    struct txn *txn = fixture_begin(bench->store, false);
+    struct batch_row row = bench_row(bench, txn, 1);
+    struct hash before = crypto_hash(TAG_HEADER, row.header), body = crypto_hash(TAG_ROW, row.body);
+    fixture_commit(txn);
+    pen_sign(&second, 3, "other", village, STREAM_UP, &arrival); // the same place
+    assert_int_equal(bench_receive(bench, &arrival), RECEIVED);
+    assert_int_equal(bench_take(bench, &second, 1, "other", village, STREAM_UP), RECEIVED); // on from there, with another `prev`
+    txn = fixture_begin(bench->store, false);
+    row = bench_row(bench, txn, 1);
+    struct hash after = crypto_hash(TAG_HEADER, row.header), body_after = crypto_hash(TAG_ROW, row.body);
+    assert_true(hash_equal(&before, &after) && hash_equal(&body, &body_after));
+    fixture_commit(txn);
+    assert_int_equal(bench_end(bench), 1);
+    assert_int_equal(bench->applied, 1);
+    assert_int_equal(bench_count(bench, TABLE_EVIDENCE), 2);
+    assert_int_equal(alarms(bench, "fork"), 1);
+}
+
+// Its second history is longer than the first, and may still not hold up what comes behind it in the same stream.
+static void fault_20_a_long_second_history_stops_nobody(void **state)
+{
+    struct bench *bench = *state;
+    struct pen first, second, third;
+    pen_init(&first, village, CASE, UP, NULL);
+    second = first;
+    assert_int_equal(bench_take(bench, &first, 1, "first", village, STREAM_UP), RECEIVED);
+    for (unsigned i = 0; i < EVIDENCE_MAX + 10; i++)
+        assert_int_equal(bench_take(bench, &second, 1, "second", village, STREAM_UP), RECEIVED);
+    assert_int_equal(bench_count(bench, TABLE_EVIDENCE), EVIDENCE_MAX); // bounded
+    assert_int_equal(alarms(bench, "fork"), 1);
+    assert_int_equal(feed_of(bench, &first).next, 2);
+    pen_init(&third, other, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &third, 1, "case", other, STREAM_UP), RECEIVED);
+}
+
+static void fault_26_a_disputed_feed_has_holes_like_any_other(void **state)
+{
+    struct bench *bench = *state;
+    struct pen first, second;
+    struct arrival missing;
+    pen_init(&first, village, CASE, UP, NULL);
+    second = first;
+    assert_int_equal(bench_take(bench, &first, 1, "first", village, STREAM_UP), RECEIVED);
+    assert_int_equal(bench_take(bench, &second, 1, "second", village, STREAM_UP), RECEIVED);
+    pen_sign(&first, 1, "first", village, STREAM_UP, &missing);
+    assert_int_equal(bench_take(bench, &first, 1, "first", village, STREAM_UP), RECEIVED_GAP);
+    assert_int_equal(bench_count(bench, TABLE_EVIDENCE), 1);
+    assert_int_equal(bench_receive(bench, &missing), RECEIVED);
+}
+
+static void a_fork_that_begins_inside_a_batch(void **state)
+{
+    struct bench *bench = *state;
+    struct pen first, second;
+    pen_init(&first, village, CASE, UP, NULL);
+    second = first;
+    assert_int_equal(bench_take(bench, &first, 10, "first", village, STREAM_UP), RECEIVED);
+    struct arrival hidden;
+    pen_sign(&second, 4, "second", village, STREAM_UP, &hidden); // never shown
+    arrival_finish(&hidden);
+    assert_int_equal(bench_take(bench, &second, 4, "second", village, STREAM_UP), RECEIVED);
+    assert_true(feed_of(bench, &first).disputed);
+    assert_int_equal(bench_end(bench), 1);
+}
+
+// ---- what is refused
+
+static void assert_refused(struct bench *bench, struct pen *pen, const struct post *peer, unsigned stream)
+{
+    assert_int_equal(bench_take(bench, pen, 1, "not here", peer, stream), RECEIVED_FORGED);
+    assert_nothing(bench);
+}
+
+static void fault_29_a_batch_on_another_way_or_lane(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival arrival;
+    pen_init(&pen, village, CONTROL, SUBTREE, NULL); // what is for below comes from below
+    assert_refused(bench, &pen, village, STREAM_UP);
+    pen_init(&pen, village, CONTROL, SUBTREE, NULL); // a village that speaks to those above it
+    assert_refused(bench, &pen, county, STREAM_ALL);
+    pen_init(&pen, village, CASE, UP, NULL); // what is for above comes from above
+    assert_refused(bench, &pen, county, STREAM_ALL);
+    pen_init(&pen, county, CASE, UP, NULL); // somebody above, said to have sent it up to us
+    assert_refused(bench, &pen, village, STREAM_UP);
+    pen_init(&pen, &posts[TOWNSHIP], CASE, UP, NULL); // our own
+    assert_refused(bench, &pen, village, STREAM_UP);
+    pen_init(&pen, county, CONTROL, SUBTREE, NULL); // the county's orders, brought by a village
+    assert_refused(bench, &pen, village, STREAM_UP);
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 1, "case", village, STREAM_UP, &arrival);
+    arrival.lane = SANJI__LANE__URGENT; // a lane that it has no right to
+    assert_int_equal(bench_receive(bench, &arrival), RECEIVED_FORGED);
+    assert_nothing(bench);
+}
+
+static void fault_27_each_bit_of_a_batch(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival good;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 2, "case", village, STREAM_UP, &good);
+    struct buffer *parts[] = {&good.header, &good.signature, &good.body};
+    for (unsigned part = 0; part < 3; part++)
+        for (size_t bit = 0; bit < 8 * parts[part]->size; bit++) {
+            parts[part]->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            struct arrival bad;
+            arrival_copy(&good, true, &bad);
+            enum received received = bench_receive(bench, &bad);
+            assert_true(received == RECEIVED_FORGED || received == RECEIVED_GAP); // a gap: another signer's name, whom nobody knows
+            parts[part]->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+    assert_nothing(bench);
+    assert_int_equal(bench_receive(bench, &good), RECEIVED);
+}
+
+static void fault_27_another_signature(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival arrival, theirs;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 1, "case", village, STREAM_UP, &arrival);
+    pen_init(&pen, other, CASE, UP, NULL);
+    pen_sign(&pen, 1, "case", other, STREAM_UP, &theirs);
+    crypto_sign(&other->identity.sign.secret_key, TAG_SIGN_HEADER, buffer_bytes(&arrival.header), arrival.signature.data);
+    struct error error = {0};
+    struct txn *txn = fixture_begin(bench->store, false);
+    assert_int_equal(arrival_check(&arrival, bench->signers, txn, &error), ERR_FORGED);
+    assert_false(arrival.checked);
+    fixture_commit(txn);
+    assert_int_equal(bench_receive(bench, &arrival), RECEIVED_FORGED);
+    theirs.signature.size--;
+    assert_int_equal(bench_receive(bench, &theirs), RECEIVED_FORGED);
+    assert_nothing(bench);
+}
+
+// ---- from above, and on to one station
+
+static void from_above_to_one_below(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct stream_row rows[8];
+    pen_init(&pen, village, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &pen, 1, "case", village, STREAM_UP), RECEIVED); // from now on it can be reached
+    pen_init(&pen, county, CASE, STATION, &village->identity.station);
+    assert_int_equal(bench_take(bench, &pen, 1, "receipt", county, STREAM_ONE), RECEIVED);
+    assert_int_equal(bench_rows(bench, STREAM_ONE, CASE, &village->identity.station, rows, 8), 3);
+    assert_true(rows[2].batch == 2 && !rows[2].bodiless);
+    pen_init(&pen, county, CASE, STATION, &posts[TOWNSHIP].identity.station);
+    assert_int_equal(bench_take(bench, &pen, 1, "receipt", county, STREAM_ONE), RECEIVED); // for us: goes nowhere
+    assert_int_equal(bench->grown.one_count, 1);
+    pen_init(&pen, county, CONTROL, SUBTREE, NULL);
+    assert_int_equal(bench_take(bench, &pen, 1, "announcement", county, STREAM_ALL), RECEIVED);
+    assert_int_equal(bench_rows(bench, STREAM_ALL, CONTROL, NULL, rows, 8), 3);
+    assert_int_equal(bench->applied, 4);
+}
+
+// ---- objects
+
+static enum received take_object(struct bench *bench, const struct hash *name, struct bytes content, const struct post *peer,
+                                 unsigned stream)
+{
+    struct arrival arrival;
+    object_arrives(name, content, peer, stream, CASE, &arrival);
+    struct error error = {0};
+    struct txn *txn = fixture_begin(bench->store, false);
+    assert_int_equal(arrival_check(&arrival, bench->signers, txn, &error), OK); // judged when stored
+    fixture_commit(txn);
+    return bench_receive(bench, &arrival);
+}
+
+static enum received take_certificate(struct bench *bench, const struct post *post)
+{
+    return take_object(bench, &post->certificate.hash, buffer_bytes(&post->wire), village, STREAM_UP);
+}
+
+static bool holds(struct bench *bench, const struct hash *hash, enum object_kind *ret_kind)
+{
+    struct bytes content;
+    struct txn *txn = fixture_begin(bench->store, false);
+    bool found = object_read(txn, hash, ret_kind, &content);
+    fixture_commit(txn);
+    return found;
+}
+
+static void a_certificate_is_admitted(void **state)
+{
+    struct bench *bench = *state;
+    struct post below, further;
+    enum object_kind kind;
+    post_init(&below, village, "321081100201001", 4);
+    post_init(&further, &below, "321081100201001001", 5);
+    assert_int_equal(take_certificate(bench, &further), RECEIVED_GAP); // its issuer comes first
+    assert_int_equal(take_certificate(bench, &below), RECEIVED);
+    assert_true(holds(bench, &below.certificate.hash, &kind) && kind == OBJECT_CERTIFICATE);
+    assert_int_equal(bench->certified, 1);
+    assert_int_equal(take_certificate(bench, &below), RECEIVED); // again: known
+    assert_int_equal(bench->certified, 1);
+    assert_int_equal(take_certificate(bench, &further), RECEIVED);
+    assert_int_equal(take_certificate(bench, &posts[PROVINCE]), RECEIVED); // the root record itself
+    assert_int_equal(bench->certified, 2);
+    post_finish(&below);
+    post_finish(&further);
+}
+
+static void fault_27_a_certificate_that_is_none(void **state)
+{
+    struct bench *bench = *state;
+    struct post below, forged;
+    enum object_kind kind;
+    struct hash wrong = a_hash(9);
+    post_init(&below, village, "321081100201001", 4);
+    bench->refuses_certificates = true; // a unit that is not below its issuer's
+    assert_int_equal(take_certificate(bench, &below), RECEIVED_FORGED);
+    assert_false(holds(bench, &below.certificate.hash, &kind));
+    bench->refuses_certificates = false;
+    assert_int_equal(take_object(bench, &wrong, buffer_bytes(&below.wire), village, STREAM_UP), RECEIVED_FORGED); // under another name
+    assert_false(holds(bench, &wrong, &kind));
+    assert_int_equal(take_certificate(bench, &posts[STRANGER]), RECEIVED_FORGED); // another root
+    post_init(&forged, village, "321081100201002", 4);
+    forged.wire.data[forged.wire.size - 1] ^= 1; // its signature
+    assert_int_equal(take_certificate(bench, &forged), RECEIVED_FORGED);
+    assert_int_equal(take_object(bench, &wrong, bytes_of_text("nothing of the kind"), village, STREAM_UP), RECEIVED_FORGED);
+    assert_int_equal(take_object(bench, &wrong, bytes_of(NULL, 0), village, STREAM_UP), RECEIVED_FORGED);
+    post_finish(&below);
+    post_finish(&forged);
+}
+
+static void a_document_comes_from_above_and_goes_on(void **state)
+{
+    struct bench *bench = *state;
+    struct bytes text = bytes_of_text("id: codebook");
+    struct hash name = crypto_hash(TAG_DOCUMENT, text);
+    struct stream_row rows[4];
+    enum object_kind kind;
+    assert_int_equal(take_object(bench, &name, text, village, STREAM_UP), RECEIVED_FORGED); // never from below
+    assert_false(holds(bench, &name, &kind));
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(take_object(bench, &name, text, county, STREAM_ALL), RECEIVED);
+    assert_true(holds(bench, &name, &kind) && kind == OBJECT_DOCUMENT);
+    assert_int_equal(bench->documents, 1);
+    assert_int_equal(bench_rows(bench, STREAM_ALL, BULK, NULL, rows, 4), 1);
+    assert_true(rows[0].is_object && hash_equal(&rows[0].object, &name));
+    assert_int_equal(bench->grown.down_all[BULK - 1], 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RECEIVE_TEST(the_next_batch_is_stored_applied_and_sent_on),
+        RECEIVE_TEST(fault_23_a_replay_changes_nothing),
+        RECEIVE_TEST(a_body_comes_after_its_header),
+        RECEIVE_TEST(bodies_that_come_late_close_the_gap),
+        RECEIVE_TEST(a_long_row_of_late_bodies_is_caught_up_with),
+        RECEIVE_TEST(fault_26_a_hole_is_refused),
+        RECEIVE_TEST(a_signer_whose_certificate_has_not_come),
+        RECEIVE_TEST(a_body_beyond_its_reach_is_dropped),
+        RECEIVE_TEST(what_the_layer_above_says_is_journaled),
+        RECEIVE_TEST(a_late_body_may_be_deferred),
+        RECEIVE_TEST(fault_20_a_second_history_is_kept_as_evidence),
+        RECEIVE_TEST(fault_22_a_place_is_never_written_over),
+        RECEIVE_TEST(fault_20_a_long_second_history_stops_nobody),
+        RECEIVE_TEST(fault_26_a_disputed_feed_has_holes_like_any_other),
+        RECEIVE_TEST(a_fork_that_begins_inside_a_batch),
+        RECEIVE_TEST(fault_29_a_batch_on_another_way_or_lane),
+        RECEIVE_TEST(fault_27_each_bit_of_a_batch),
+        RECEIVE_TEST(fault_27_another_signature),
+        RECEIVE_TEST(from_above_to_one_below),
+        RECEIVE_TEST(a_certificate_is_admitted),
+        RECEIVE_TEST(fault_27_a_certificate_that_is_none),
+        RECEIVE_TEST(a_document_comes_from_above_and_goes_on),
+    };
+    return cmocka_run_group_tests_name("relay/receive", tests, NULL, NULL);
+}
