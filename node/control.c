@@ -127,13 +127,18 @@ static enum error_code receive_size(const struct wire *wire, uint32_t *ret, stru
     return OK;
 }
 
-static enum error_code receive_body(const struct wire *wire, uint32_t size, struct buffer *ret, struct error *error)
+// `pending` counts what has arrived, not what was claimed, over all connections; NULL: nobody counts. The caller takes ret->size off again.
+static enum error_code receive_body(const struct wire *wire, uint32_t size, _Atomic size_t *pending, struct buffer *ret, struct error *error)
 {
     while (size > 0) {
         uint32_t part = size < CHUNK ? size : CHUNK;
+        if (pending && atomic_load(pending) + part > CONTROL_PENDING_MAX)
+            return error_set(error, ERR_BUSY, "%s", tr("too many large requests at once", "同时到达的大请求过多"));
         uint8_t *place = buffer_extend(ret, part);
         if (!place)
             return error_set(error, ERR_MEMORY, "%s", tr("no memory for the message", "内存不足，无法接收消息"));
+        if (pending)
+            atomic_fetch_add(pending, part);
         enum error_code code = wire_read(wire, place, part, error);
         if (code != OK)
             return code;
@@ -153,7 +158,7 @@ enum error_code control_receive(int socket, int timeout_ms, struct buffer *ret, 
     struct wire wire = wire_of(socket, -1, timeout_ms);
     uint32_t size = 0;
     enum error_code code = receive_size(&wire, &size, error);
-    return code == OK ? receive_body(&wire, size, ret, error) : code;
+    return code == OK ? receive_body(&wire, size, NULL, ret, error) : code;
 }
 
 // ---- the place: paths of sockets are short (108 bytes), directories need not be
@@ -262,16 +267,13 @@ static bool serve_one(struct control *control, int fd)
             answer_failure(&reply, code);
         return false;
     }
-    if (atomic_fetch_add(&control->pending, size) + size > CONTROL_PENDING_MAX) {
+    code = receive_body(&wire, size, &control->pending, &request, NULL);
+    if (code == ERR_BUSY)
         answer_failure(&reply, ERR_BUSY);
-        code = ERR_BUSY;
-    } else {
-        code = receive_body(&wire, size, &request, NULL);
-    }
     if (code == OK)
         control->config.handle(control->config.context, buffer_bytes(&request), &reply);
+    atomic_fetch_sub(&control->pending, request.size);
     buffer_finish(&request);
-    atomic_fetch_sub(&control->pending, size);
     return code == OK && reply.code == OK;
 }
 

@@ -260,9 +260,9 @@ def test_fault_43_claims_on_the_control_socket():
             link.sendall(claim)
             check("64 MiB".encode() in answer(link) or answer(link) == b"", "refused")
             link.close()
-        links = [control(station) for _ in range(30)]  # each claims 8 MiB, and sends nothing of it
+        links = [control(station) for _ in range(40)]  # each claims 64 MiB, and sends nothing of it
         for link in links:
-            link.sendall(struct.pack(">I", 8 * 1024 * 1024))
+            link.sendall(struct.pack(">I", 64 * 1024 * 1024))
         for garbage in (b"\x00\x00\x00\x00", b"\x00\x00\x00\x05\xff\xff\xff\xff\xff", b"\x00\x00\x00\x02\x0a\x7f", b"GET / HTTP/1.1\r\n\r\n", b"\x00\x00\x00\x04\x12\x02\x0a\x80"):
             link = control(station)
             link.sendall(garbage)
