@@ -1,0 +1,330 @@
+#include "relay/engine_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "link.pb-c.h"
+
+// ---- sending
+
+static void send_link(struct engine *engine, uint32_t link, struct bytes body)
+{
+    struct slot *slot = &engine->links.slots[link];
+    struct bytes message = buffer_bytes(&engine->out);
+    enum error_code code = engine->out.failed ? ERR_MEMORY
+                           : slot->parent     ? transport_send_parent(engine->transport, message, body)
+                                              : transport_send_child(engine->transport, slot->route, message, body);
+    // What could not be sent counts as lost: the stall timer or the next session sends it again.
+    if (code == ERR_BUSY)
+        slot->dropped++;
+    buffer_clear(&engine->out);
+}
+
+static const struct bytes no_body = {0};
+
+static void send_hello(struct engine *engine, const struct core_update *update)
+{
+    struct slot *slot = &engine->links.slots[update->link];
+    uint32_t codebook = 0, units = 0;
+    engine->config.hooks.documents(engine->config.hooks.context, &codebook, &units);
+    slot->session = update->hello.session;
+    struct core_hello hello = update->hello;
+    hello.ordinal = engine->config.ordinal;
+    hello.nonce = engine->config.nonce;
+    link_encode_hello(slot->session, &hello, &engine->config.self->hash, codebook, units, &engine->out);
+    send_link(engine, update->link, no_body);
+}
+
+static void send_piece(struct engine *engine, const struct core_update *update)
+{
+    struct slot *slot = &engine->links.slots[update->link];
+    struct outgoing_row *row = links_outgoing_find(slot, update->channel, update->piece.position);
+    if (!row || update->piece.offset + update->piece.length > row->content.size) {
+        // The rows were dropped with an older session: this piece belongs to none.
+        return;
+    }
+    struct link_push push = {
+        .channel = update->channel,
+        .generation = update->piece.generation,
+        .after = update->piece.after,
+        .position = update->piece.position,
+        .is_object = row->is_object,
+        .bodiless = row->bodiless,
+        .header = buffer_bytes(&row->header),
+        .signature = bytes_of(row->signature, SIGNATURE_SIZE),
+        .object = row->object,
+        .size = (uint32_t)row->content.size,
+        .offset = update->piece.offset,
+    };
+    link_encode_push(slot->session, &push, &engine->out);
+    send_link(engine, update->link, bytes_of(row->content.data ? row->content.data + update->piece.offset : NULL, update->piece.length));
+    if (update->piece.offset + update->piece.length == row->content.size)
+        links_outgoing_sent(slot, update->channel, update->piece.position);
+}
+
+static void send_heads(struct engine *engine, const struct core_update *update)
+{
+    struct head heads[HEADS_PAGE_MAX];
+    struct txn *txn = engine_reader(engine);
+    uint32_t id = 1, count = 0;
+    bool last = !txn; // then as if we held nothing: duplicates come, no harm
+    do {
+        if (txn)
+            count = links_heads(txn, update->channel, &id, heads, HEADS_PAGE_MAX, &last);
+        link_encode_heads(engine->links.slots[update->link].session, update->channel, heads, count, last, false, &engine->out);
+        send_link(engine, update->link, no_body);
+    } while (!last);
+}
+
+// ---- what the core asks for
+
+static void log_state(struct engine *engine, const struct core_update *update)
+{
+    static const char *const names[] = {"absent", "down", "dialing", "greeting", "live", "barred"};
+    struct slot *slot = &engine->links.slots[update->link];
+    if (update->state.from == LINK_LIVE || update->state.to == LINK_DOWN)
+        links_session_over(&engine->links, slot);
+    char id[2 * STATION_ID_SIZE + 1], text[160];
+    crypto_hex(bytes_of(slot->station.bytes, STATION_ID_SIZE), id);
+    snprintf(text, sizeof text, "link %s %.8s: %s", slot->parent ? "parent" : "child", id, names[update->state.to]);
+    if (update->state.to == LINK_LIVE || update->state.from == LINK_LIVE || update->state.to == LINK_BARRED)
+        engine_report(engine, update->state.to == LINK_BARRED, text);
+}
+
+static enum error_code run_alarm(void *argument, struct txn *txn, struct error *error)
+{
+    (void)error;
+    alarm_add(txn, argument);
+    return OK;
+}
+
+static void alarm_written(void *argument, enum error_code code, const struct error *error)
+{
+    (void)code;
+    (void)error;
+    free(argument);
+}
+
+static void raise_alarm(struct engine *engine, const struct core_update *update)
+{
+    static const char *const kinds[] = {"none", "body-withheld", "peer-restored", "peer-holds-more", "protocol", "forged", "version"};
+    struct alarm *alarm = calloc(1, sizeof *alarm);
+    if (!alarm)
+        return;
+    char id[2 * STATION_ID_SIZE + 1];
+    crypto_hex(bytes_of(engine->links.slots[update->link].station.bytes, STATION_ID_SIZE), id);
+    alarm->time_ms = utc_ms();
+    snprintf(alarm->kind, sizeof alarm->kind, "%s", kinds[update->alarm]);
+    snprintf(alarm->text, sizeof alarm->text, "station %s, stream %u, lane %u", id, core_channel_stream(update->channel),
+             core_channel_lane(update->channel));
+    char text[320];
+    snprintf(text, sizeof text, "%s: %s", alarm->kind, alarm->text);
+    engine_report(engine, true, text);
+    struct call_job call = {.run = run_alarm, .finished = alarm_written, .argument = alarm};
+    if (writer_submit_call(engine->config.writer, &call) != OK)
+        free(alarm);
+}
+
+static void dial(struct engine *engine)
+{
+    struct error error = {0};
+    if (transport_dial(engine->transport, engine->config.parent_endpoint, &engine->config.parent->transport_key, &error) == OK)
+        return;
+    engine_report(engine, true, error.detail);
+    struct core_event closed = {.type = EVENT_CLOSED, .now_ms = monotonic_ms(), .link = 0};
+    engine_later(engine, &closed);
+}
+
+static void hang_up(struct engine *engine, uint32_t link)
+{
+    struct slot *slot = &engine->links.slots[link];
+    if (slot->parent)
+        transport_hangup(engine->transport);
+    slot->route = 0;
+    links_session_over(&engine->links, slot);
+}
+
+struct stage_job {
+    struct station_id peer;
+    unsigned stream, lane;
+    struct arrival_job *part;
+    uint32_t size;
+    struct hash name;
+};
+
+static enum error_code run_stage(void *argument, struct txn *txn, struct error *error)
+{
+    (void)error;
+    const struct stage_job *stage = argument;
+    const struct arrival *part = &stage->part->arrival;
+    struct staged staged = {.position = part->position,
+                            .header = stage->name,
+                            .size = stage->size,
+                            .part = buffer_bytes(&part->body),
+                            .head = buffer_bytes(&part->header),
+                            .signature = buffer_bytes(&part->signature)};
+    staged_write(txn, &stage->peer, stage->stream, stage->lane, &staged);
+    return OK;
+}
+
+static void stage_written(void *argument, enum error_code code, const struct error *error)
+{
+    (void)code;
+    (void)error;
+    struct stage_job *stage = argument;
+    arrival_finish(&stage->part->arrival);
+    free(stage->part);
+    free(stage);
+}
+
+// Keeps a half-received body on disk; in memory it stays as well, for the next session of this run.
+static void stage(struct engine *engine, const struct core_update *update)
+{
+    struct slot *slot = &engine->links.slots[update->link];
+    struct assembly *assembly = slot->assembly[update->channel];
+    if (!assembly || assembly->is_object)
+        return;
+    struct stage_job *stage = calloc(1, sizeof *stage);
+    struct arrival_job *part = stage ? links_part_copy(assembly) : NULL;
+    if (!part) {
+        free(stage);
+        return;
+    }
+    *stage = (struct stage_job){.peer = slot->station,
+                                .stream = core_channel_stream(update->channel),
+                                .lane = core_channel_lane(update->channel),
+                                .part = part,
+                                .size = assembly->size,
+                                .name = assembly->name};
+    struct call_job call = {.run = run_stage, .finished = stage_written, .argument = stage};
+    if (writer_submit_call(engine->config.writer, &call) != OK)
+        stage_written(stage, ERR_BUSY, NULL);
+    else
+        slot->staged[update->channel] = true;
+}
+
+static enum error_code run_unstage(void *argument, struct txn *txn, struct error *error)
+{
+    (void)error;
+    const struct stage_job *stage = argument;
+    staged_drop(txn, &stage->peer, stage->stream, stage->lane);
+    return OK;
+}
+
+static void unstage_written(void *argument, enum error_code code, const struct error *error)
+{
+    (void)code;
+    (void)error;
+    free(argument);
+}
+
+// The part is complete or of no use any more: it goes from memory, and from the disk if it was kept there.
+static void discard(struct engine *engine, struct slot *slot, unsigned channel)
+{
+    links_discard(slot, channel);
+    if (!slot->staged[channel])
+        return;
+    slot->staged[channel] = false;
+    struct stage_job *stage = calloc(1, sizeof *stage);
+    if (!stage)
+        return;
+    *stage = (struct stage_job){.peer = slot->station, .stream = core_channel_stream(channel), .lane = core_channel_lane(channel)};
+    struct call_job call = {.run = run_unstage, .finished = unstage_written, .argument = stage};
+    if (writer_submit_call(engine->config.writer, &call) != OK)
+        free(stage);
+}
+
+static void accept_piece(struct engine *engine, const struct core_update *update)
+{
+    struct slot *slot = &engine->links.slots[update->link];
+    const struct core_piece *piece = &update->accept.piece;
+    bool kept = links_assemble(slot, update->channel, piece, engine->piece_is_object, engine->piece_header, engine->piece_signature,
+                               engine->message->body);
+    struct core_event refused = {.type = EVENT_REFUSED,
+                                 .now_ms = monotonic_ms(),
+                                 .link = update->link,
+                                 .channel = update->channel,
+                                 .error.fault = SANJI__LINK_FAULT__FAULT_BUSY};
+    if (!kept) {
+        engine_later(engine, &refused);
+        return;
+    }
+    if (!update->accept.complete)
+        return;
+    struct arrival_job *job = links_assembled(slot, update->link, update->channel, utc_ms());
+    discard(engine, slot, update->channel);
+    enum error_code code = job ? OK : ERR_MEMORY;
+    if (job) {
+        struct txn *txn = engine_reader(engine);
+        code = txn ? arrival_check(&job->arrival, engine->signers, txn, NULL) : ERR_NOT_FOUND;
+        if (code == OK || code == ERR_NOT_FOUND)
+            code = writer_submit_arrival(engine->config.writer, job);
+        if (code == OK)
+            return;
+        arrival_finish(&job->arrival);
+        free(job);
+    }
+    if (code == ERR_FORGED || code == ERR_INPUT || code == ERR_LIMIT || code == ERR_VERSION)
+        refused.error.fault = SANJI__LINK_FAULT__FAULT_FORGED;
+    engine_later(engine, &refused);
+}
+
+void engine_carry_out(struct engine *engine, const struct core_update *update)
+{
+    struct slot *slot = &engine->links.slots[update->link];
+    switch (update->type) {
+    case UPDATE_DIAL:
+        dial(engine);
+        break;
+    case UPDATE_HANGUP:
+        hang_up(engine, update->link);
+        break;
+    case UPDATE_SEND_HELLO:
+        send_hello(engine, update);
+        break;
+    case UPDATE_SEND_HEADS:
+        send_heads(engine, update);
+        break;
+    case UPDATE_WANT_HEADS:
+        links_known_ask(&engine->links, slot, update->channel);
+        link_encode_heads(slot->session, update->channel, NULL, 0, false, true, &engine->out);
+        send_link(engine, update->link, no_body);
+        break;
+    case UPDATE_SEND_PIECE:
+        send_piece(engine, update);
+        break;
+    case UPDATE_SEND_ACK:
+        link_encode_ack(slot->session, update->channel, update->ack.generation, update->ack.headers, update->ack.bodies,
+                        update->ack.credit_bytes, update->ack.received_position, update->ack.received_offset, &engine->out);
+        send_link(engine, update->link, no_body);
+        break;
+    case UPDATE_SEND_PING:
+        link_encode_ping(slot->session, update->ping.token, update->ping.reply, &engine->out);
+        send_link(engine, update->link, no_body);
+        break;
+    case UPDATE_SEND_ERROR:
+        link_encode_error(slot->session, update->channel, update->error.fault, update->error.retry_ms, NULL, &engine->out);
+        send_link(engine, update->link, no_body);
+        break;
+    case UPDATE_LOAD:
+        if (engine->load_count < CORE_UPDATES_MAX)
+            engine->loads[engine->load_count++] =
+                (struct link_load){update->link, update->channel, update->load.after, update->load.max, update->load.skip};
+        break;
+    case UPDATE_ACCEPT:
+        accept_piece(engine, update);
+        break;
+    case UPDATE_STAGE:
+        stage(engine, update);
+        break;
+    case UPDATE_DISCARD:
+        discard(engine, slot, update->channel);
+        break;
+    case UPDATE_STATE:
+        log_state(engine, update);
+        break;
+    case UPDATE_ALARM:
+        raise_alarm(engine, update);
+        break;
+    }
+}

@@ -1,0 +1,79 @@
+// The engine's inside: what engine.c (the loop), engine_carry.c (what the core asks for) and engine_peers.c (what peers and the writer
+// bring) share. Everything here runs on the engine's thread.
+#pragma once
+#include "relay/engine.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "relay/engine_links.h"
+
+enum {
+    POOL_BYTES = 32 * 1024 * 1024, // parts in assembly over all links; a quarter of what a 1,300-station herd may cost
+    FULL_RETRY_MS = 2000,          // when a full disk refused a row
+    TICK_WAIT_MAX_MS = 3600 * 1000,
+    PENDING_MAX = 8,           // a step carries out at most one dial and accepts at most one piece
+    JOINS_MAX = 512,           // join requests with the writer: as many as may come at once (gate.h); whoever finds no place asks again
+    LOOK_AGAIN_MS = 10 * 1000, // after a stream could not be read: for want of memory or readers, or because a row of it is damaged
+    TICK_AGAIN_MS = 1000,      // after the writer had no room for a tick
+};
+
+struct engine {
+    struct engine_config config;
+    struct transport *transport;
+    struct core *core;
+    struct signers *signers;
+    struct links links;
+    struct txn *reader; // of this turn of the loop, or NULL
+    struct arena arena;
+    struct buffer out;
+    struct core_updates updates;            // of the step being carried out
+    struct core_event pending[PENDING_MAX]; // what carrying them out came to: given to the core next
+    uint32_t pending_count;
+    struct link_load {
+        uint32_t link;
+        unsigned channel;
+        uint64_t after;
+        uint32_t max;
+        bool skip;
+    } loads[CORE_UPDATES_MAX];
+    uint32_t load_count;
+    bool tick_running;
+    uint64_t tick_ms;       // none before, when the writer had no room for the last one
+    uint64_t look_again_ms; // UINT64_MAX: every stream was read as far as it went
+    uint32_t joins;         // requests with the writer
+    atomic_bool stop;
+    const struct transport_event *message;      // being handled
+    struct bytes piece_header, piece_signature; // of the push being handled
+    bool piece_is_object;
+    pthread_mutex_t status_mutex;
+    pthread_cond_t status_cond;
+    bool running;
+    struct status_request *status; // of the asker whose turn it is, in its memory; NULL: nobody's
+};
+
+struct status_request {
+    struct engine_link *links;
+    uint32_t max, count;
+    bool answered;
+};
+
+// Gives the core an event, and everything that follows from it, to the end.
+void engine_step(struct engine *engine, const struct core_event *event);
+// What happened while updates were carried out: the core hears of it when they all are.
+void engine_later(struct engine *engine, const struct core_event *event);
+// Carries out one update (engine_carry.c).
+void engine_carry_out(struct engine *engine, const struct core_update *update);
+struct core_event engine_event(enum core_event_type type, uint32_t link);
+void engine_report(struct engine *engine, bool alarm, const char *text);
+// One read transaction serves everything that one turn of the loop reads; NULL: none to be had just now.
+struct txn *engine_reader(struct engine *engine);
+void engine_reader_end(struct engine *engine);
+
+// engine_peers.c
+void engine_add_all(struct engine *engine);
+bool engine_enrolled(void *engine, const struct public_key *key);
+void engine_handle_message(struct engine *engine, const struct transport_event *message);
+void engine_handle_join(struct engine *engine, const struct transport_event *message);
+void engine_after_commit(struct engine *engine);
+void engine_look_again(struct engine *engine);
