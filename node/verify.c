@@ -40,7 +40,8 @@ struct verifying {
     struct walked *walked; // by feed id
     uint32_t walked_count;
     struct error damage; // the last that was reported: many batches may stand on one damaged row
-    uint64_t last_ms;    // when the last batch was committed
+    uint64_t now_ms;     // when the last batch was committed: the records are replayed as of then
+    uint64_t last_ms;    // the latest time of any batch: later than now_ms when the clock went back
     struct arena arena;
 };
 
@@ -271,10 +272,10 @@ static enum error_code commit_scratch(struct verifying *verifying, bool last, st
     return code != OK ? code : other;
 }
 
-static enum error_code begin_scratch(struct verifying *verifying, uint64_t now_ms, struct error *error)
+static enum error_code begin_scratch(struct verifying *verifying, struct error *error)
 {
-    enum error_code code = scratch_begin(&verifying->views, now_ms, error);
-    return code == OK ? scratch_begin(&verifying->records, now_ms, error) : code;
+    enum error_code code = scratch_begin(&verifying->views, verifying->now_ms, error);
+    return code == OK ? scratch_begin(&verifying->records, verifying->now_ms, error) : code;
 }
 
 static uint64_t last_commit_ms(struct verifying *verifying, uint64_t end)
@@ -286,10 +287,11 @@ static uint64_t last_commit_ms(struct verifying *verifying, uint64_t end)
 static enum error_code walk_journal(struct verifying *verifying, void (*progress)(void *context, uint64_t done, uint64_t total),
                                     void *context, struct error *error)
 {
-    uint64_t end = journal_end(verifying->txn), now_ms = last_commit_ms(verifying, end);
+    uint64_t end = journal_end(verifying->txn);
+    verifying->now_ms = last_commit_ms(verifying, end);
     enum error_code code = skip_damage(verifying, error); // of the last row: the walk comes by there again, and does not count it twice
     if (code == OK)
-        code = begin_scratch(verifying, now_ms, error);
+        code = begin_scratch(verifying, error);
     for (uint64_t position = 1; code == OK && position <= end; position++) {
         struct batch_row row;
         if (journal_read(verifying->txn, position, &row))
@@ -299,7 +301,7 @@ static enum error_code walk_journal(struct verifying *verifying, void (*progress
         code = skip_damage(verifying, error);
         if (code == OK && position % BATCHES_A_COMMIT == 0) {
             code = commit_scratch(verifying, false, error);
-            code = code == OK ? begin_scratch(verifying, now_ms, error) : code;
+            code = code == OK ? begin_scratch(verifying, error) : code;
             if (progress)
                 progress(context, position, end);
         }
@@ -443,6 +445,8 @@ static void compare_totals(struct verifying *verifying, struct txn *replayed)
             report_row(verifying, TABLE_CELLS, key, tr("the records amount to another figure than was stated", "记录推算的数值与申报不同"));
     }
     cursor_close(groups);
+    if (verifying->now_ms < verifying->last_ms)
+        return; // what was stated while the clock was ahead stands until that time comes
     groups = cursor_open(verifying->txn, TABLE_CELLS);
     for (bool at = groups && cursor_seek(groups, bytes_of("", 0)); at; at = cursor_next(groups))
         if (computed_here(verifying, cursor_key(groups)) && !txn_get(replayed, TABLE_CELLS, cursor_key(groups), &other))

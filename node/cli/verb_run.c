@@ -92,8 +92,7 @@ static const struct option_spec join_options[] = {
 };
 static const char *const join_examples[] = {
     "sanji join /var/lib/sanji sanji1-AAEC...",
-    "sanji join /var/lib/sanji sanji1-AAEC... --listen tcp://10.20.1.5:7310 --join tcp://10.20.1.5:7311",
-    "sanji join /var/lib/sanji - < token.txt", NULL};
+    "sanji join /var/lib/sanji sanji1-AAEC... --listen tcp://10.20.1.5:7310 --join tcp://10.20.1.5:7311", NULL};
 
 static enum error_code run_join(struct cli *cli, struct error *error)
 {

@@ -1,5 +1,7 @@
 // Its inside is tested too: the hooks of the writer's transactions can't be reached from outside.
 #include "node/station.c"
+#include "node/station_run.c"
+#include "node/station_work.c"
 
 #include "tests/unit/node/stations.h"
 
@@ -626,7 +628,7 @@ static void documents_change_under_readers(void **context)
     struct reading reading = {0};
     struct error error = {0};
     pthread_t threads[READERS];
-    must(open_station(stations.root, true, &reading.station, &error), &error);
+    must(station_open_as(stations.root, true, &reading.station, &error), &error);
     for (int i = 0; i < READERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, read_documents, &reading), 0);
     for (int i = 0; i < CHANGES; i++) {

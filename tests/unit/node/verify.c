@@ -620,6 +620,33 @@ static void a_wrong_stated_total_is_found(void **context)
     found(1, 0, "no records amount to this figure");
 }
 
+// Ages turned while the clock was ahead: those figures stand, though no record amounts to them yet.
+static void fault_58_what_was_stated_while_the_clock_was_ahead_stands(void **context)
+{
+    (void)context;
+    struct error error = {0};
+    struct station *station;
+    struct guest guest;
+    struct arrival arrival;
+    struct extra extra = {"V2", stations_month(2023, 6), 900};
+    must(station_open(stations.root, &station, &error), &error);
+    struct certificate by = *station_self(station);
+    guest_enrol(&guest, stations.root, &by, "T2", &by.units);
+    guest_object(&guest, &guest.certificate.hash, buffer_bytes(&guest.wire), &arrival);
+    assert_int_equal(stations_receive(station, &arrival), RECEIVED);
+    guest_statement(&guest, &funds, "T2", stations_month(2024, 5), 2, 300);
+    guest_sign(&guest, &arrival);
+    arrival.received_ms += UINT64_C(10) * 365 * 86400000;
+    assert_int_equal(stations_receive(station, &arrival), RECEIVED);
+    guest_finish(&guest);
+    must(station_write(station, state_more, &extra, &error), &error);
+    station_close(station);
+    verify();
+    if (report.difference_count)
+        print();
+    assert_int_equal(report.difference_count, 0);
+}
+
 static void a_changed_record_is_found(void **context)
 {
     (void)context;
@@ -729,6 +756,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fault_26_a_feed_that_ends_early, setup, teardown),
         cmocka_unit_test_setup_teardown(objects_that_are_not_what_they_say, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_stated_total_is_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(fault_58_what_was_stated_while_the_clock_was_ahead_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_record_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(only_the_first_differences_have_a_text, setup, teardown),
         cmocka_unit_test_setup_teardown(it_tells_how_far_it_is, setup, teardown),

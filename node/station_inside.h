@@ -1,0 +1,52 @@
+// The station's inside: what station.c (opening and asking it), station_work.c (its transactions, its time, enrolment) and station_run.c
+// (the running node) share.
+#pragma once
+#include "node/station.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "node/apply.h"
+#include "node/control.h"
+#include "node/ledger.h"
+
+enum { PATH_SIZE = 4096 };
+
+struct station {
+    char directory[PATH_SIZE];
+    int lock;
+    struct config config;
+    struct identity identity;
+    struct keyring *keyring;
+    struct store *store;
+    struct journal_meta meta;
+    struct marker marker;
+    bool restored;
+    struct certificate self, ancestors[DEPTH_MAX];
+    uint32_t ancestor_count;
+    struct documents *documents; // as committed; replaced on the writer's thread only, under the mutex
+    struct documents *next;      // of the open transaction, the writer's: in place when it is committed. NULL: as before
+    pthread_mutex_t documents_mutex;
+    struct signers *signers;
+    struct author *author;
+    struct ledger *ledger;
+    struct writer *writer;
+    struct engine *engine;
+    struct control *control;
+    struct desk desk; // of the transaction that is open
+    struct applier applier;
+    struct receiver receiver;
+    atomic_uint_fast64_t due_ms; // monotonic: when the station next owes something; UINT64_MAX: never
+    bool stated;                 // in this transaction
+    uint64_t started_ms;
+};
+
+// Opens it; `threaded`: with a writer of its own, for a node. As station_open().
+enum error_code station_open_as(const char *directory, bool threaded, struct station **ret, struct error *error);
+// One line on stderr: time, ALARM or nothing, text.
+void station_log(void *unused, bool alarm, const char *text);
+// What is in force now takes the place of what was; who holds the old one goes on with it. Consumes `documents`.
+void station_replace_documents(struct station *station, struct documents *documents);
+// What the writer and the engine call (station_work.c).
+struct writer_hooks station_writer_hooks(struct station *station);
+struct engine_hooks station_engine_hooks(struct station *station);
