@@ -14,6 +14,7 @@ UNITS = county(2, 3)  # Cn-003 has no station
 ZONES = ("UTC", "America/New_York", "Asia/Shanghai")
 NOW = today()
 MONTHS_BACK = 14
+LEAP = (NOW.year - 11) // 4 * 4  # a year with a 29 February, 11 to 14 years ago
 PERIOD = month_name(month_of(NOW))
 SPAN = f"{month_name(month_of(NOW) - MONTHS_BACK)}..{PERIOD}"
 DIMS = {**{name: tuple(rule.dims) for name, rule in INDICATORS.items()}, "confirmed_rate": ("source",), "hardship_share": ()}
@@ -49,7 +50,7 @@ class Story:
             years = self.pick.choice((3, 7, 14, 16, 18, self.pick.randrange(1, 17)))
             born = NOW.replace(day=1) - timedelta(days=int(365.25 * years) - self.pick.randrange(-420, 60))
             if self.pick.random() < 0.25:
-                born = born.replace(year=born.year // 4 * 4, month=2, day=29) if born.year // 4 * 4 > 2008 else born.replace(year=2012, month=2, day=29)
+                born = born.replace(year=max(born.year // 4 * 4, LEAP), month=2, day=29)
             known[key] = min(born, NOW - timedelta(days=430))
         return self.pick.choice(list(known))
 
@@ -367,7 +368,7 @@ def test_T14_birthdays_move_a_child_between_bands_and_leave_the_total():
         first, births = NOW.replace(day=1), []
         for edge in (3, 7, 14, 16):
             births += [first.replace(year=first.year - edge), (first - timedelta(days=1)).replace(day=28, year=first.year - edge), NOW.replace(year=NOW.year - edge, day=min(NOW.day, 28))]
-        births += [start.replace(year=2012, month=2, day=29), start.replace(year=2020, month=2, day=29), NOW + timedelta(days=3) - timedelta(days=365 * 7)]
+        births += [start.replace(year=LEAP, month=2, day=29), start.replace(year=LEAP + 8, month=2, day=29), NOW + timedelta(days=3) - timedelta(days=365 * 7)]
         births = [born for born in births if born <= start]
         records = [child(f"k{number}", start, born) for number, born in enumerate(births)]
         top.record("file", records)
@@ -389,7 +390,7 @@ def test_T14_asleep_over_birthdays_and_awake_again():
         model = Model(UNITS, NOW)
         top, town, village = net.chain("C", "C1", "C1-001")
         births = [(then + timedelta(days=days)).replace(year=(then + timedelta(days=days)).year - years, day=min(28, (then + timedelta(days=days)).day))
-                  for days, years in ((10, 7), (100, 7), (150, 16), (170, 3), (183, 14), (200, 7))] + [NOW.replace(year=2012, month=2, day=29)]
+                  for days, years in ((10, 7), (100, 7), (150, 16), (170, 3), (183, 14), (200, 7))] + [NOW.replace(year=LEAP, month=2, day=29)]
         for number, born in enumerate(births):
             record = child(f"k{number}", then - timedelta(days=40), born)
             village.record("file", record)

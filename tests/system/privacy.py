@@ -7,7 +7,7 @@ DAY = today().isoformat()
 BODY = {  # field -> a word that stands nowhere else
     "name": "金丝雀七七", "idno": "32108120150607CNRY", "guardian_phone": "13900CANARY1", "why_left": "canaryleft88", "findings": "canaryvisit99",
     "note": "canarynote55", "facts": "canaryfacts66", "goal": "canarygoal33", "decision": "canarydecides22", "summary": "canarysums44",
-    "why": "canarywhy11", "place": "32.987651 119.876543 17", "until": "2031-07-13",
+    "why": "canarywhy11", "place": "32.987651 119.876543 17", "until": "2091-07-13",
 }
 REPORTER = {"told_by": "金丝雀线人", "told_phone": "13911CANARY2"}
 BIRTH = "2015-06-07"
