@@ -228,8 +228,12 @@ static bool sign_statement(struct ledger *ledger, const struct desk *desk, const
     if (sequence == 0)
         return false;
     struct speaker speaker = ledger_own_speaker(ledger, desk, sequence);
-    const char *reason;
-    ledger_apply(ledger, desk, statement, &speaker, &reason); // held when a later term speaks: signed all the same, as a draft
+    const char *reason = "";
+    // Held when a later term speaks: signed all the same, as a draft. What every tier would reject is never signed.
+    if (ledger_apply(ledger, desk, statement, &speaker, &reason) == VERDICT_REJECTED) {
+        txn_fail(desk->txn, ERR_REFUSED, reason);
+        return false;
+    }
     uint8_t head[HEAD_SIZE];
     put_be32(head, speaker.ordinal);
     put_be64(head + 4, sequence);

@@ -115,9 +115,22 @@ static void tick_written(void *argument, enum error_code code, const struct erro
         engine_report(engine, true, error->detail);
 }
 
+// Whether a stranger would be let in: asked at the start (transport_create) and every hour. If so, the node stops: it fails closed.
+static void test_door(struct engine *engine, uint64_t now)
+{
+    struct error error = {0};
+    engine->self_test_ms = now + SELF_TEST_MS;
+    if (transport_self_test(engine->transport, &error) != ERR_STATE)
+        return;
+    engine->failure = error;
+    engine_stop(engine);
+}
+
 static void timers(struct engine *engine)
 {
     uint64_t now = monotonic_ms();
+    if (engine->config.listen && engine->self_test_ms <= now)
+        test_door(engine, now);
     if (core_deadline(engine->core) <= now) {
         struct core_event event = engine_event(EVENT_TICK, 0);
         event.fresh = crypto_random_u64();
@@ -142,6 +155,10 @@ static int timeout_ms(struct engine *engine)
         at = tick;
     if (engine->look_again_ms < at)
         at = engine->look_again_ms;
+    if (engine->config.listen && engine->self_test_ms < at)
+        at = engine->self_test_ms;
+    if (engine->waiting && now + WAITING_MS < at)
+        at = now + WAITING_MS;
     if (at == UINT64_MAX)
         return -1;
     if (at <= now)
@@ -225,6 +242,7 @@ static void handle(struct engine *engine, const struct transport_event *event)
 
 void engine_begin(struct engine *engine)
 {
+    engine->self_test_ms = monotonic_ms() + SELF_TEST_MS;
     set_running(engine, true);
     engine_add_all(engine);
 }
@@ -233,6 +251,8 @@ void engine_turn(struct engine *engine)
 {
     struct transport_event event;
     timers(engine);
+    if (engine->waiting)
+        engine_send_waiting(engine);
     engine_reader_end(engine);
     if (transport_wait(engine->transport, timeout_ms(engine), &event)) {
         if (event.type == TRANSPORT_WOKEN)
@@ -245,13 +265,14 @@ void engine_turn(struct engine *engine)
 
 enum error_code engine_run(struct engine *engine, struct error *error)
 {
-    (void)error;
     engine_begin(engine);
     while (!atomic_load(&engine->stop))
         engine_turn(engine);
     engine_reader_end(engine);
     set_running(engine, false);
-    return OK;
+    if (engine->failure.code != OK && error)
+        *error = engine->failure;
+    return engine->failure.code;
 }
 
 void engine_wake(struct engine *engine) { transport_wake(engine->transport); }

@@ -7,17 +7,41 @@
 
 // ---- sending
 
+static enum error_code send_now(struct engine *engine, const struct slot *slot, struct bytes message, struct bytes body)
+{
+    return slot->parent ? transport_send_parent(engine->transport, message, body)
+                        : transport_send_child(engine->transport, slot->route, message, body);
+}
+
 static void send_link(struct engine *engine, uint32_t link, struct bytes body)
 {
     struct slot *slot = &engine->links.slots[link];
     struct bytes message = buffer_bytes(&engine->out);
-    enum error_code code = engine->out.failed ? ERR_MEMORY
-                           : slot->parent     ? transport_send_parent(engine->transport, message, body)
-                                              : transport_send_child(engine->transport, slot->route, message, body);
-    // What could not be sent counts as lost: the stall timer or the next session sends it again.
-    if (code == ERR_BUSY)
-        slot->dropped++;
+    enum error_code code = engine->out.failed ? ERR_MEMORY : slot->unsent ? ERR_BUSY : send_now(engine, slot, message, body);
+    if (code == ERR_BUSY && links_unsent_add(slot, message, body))
+        engine->waiting = true;
+    else if (code == ERR_BUSY || code == ERR_MEMORY)
+        slot->broken = engine->waiting = true;
+    // A connection that is gone says so by itself; a message that can't be sent at all would be refused again.
     buffer_clear(&engine->out);
+}
+
+void engine_send_waiting(struct engine *engine)
+{
+    engine->waiting = false;
+    for (uint32_t link = 0; link < engine->links.count; link++) {
+        struct slot *slot = &engine->links.slots[link];
+        if (slot->broken) {
+            struct core_event closed = engine_event(EVENT_CLOSED, link);
+            closed.fresh = crypto_random_u64();
+            slot->broken = false;
+            links_unsent_clear(slot);
+            engine_step(engine, &closed);
+        }
+        while (slot->unsent && send_now(engine, slot, buffer_bytes(&slot->unsent->message), buffer_bytes(&slot->unsent->body)) != ERR_BUSY)
+            links_unsent_pop(slot);
+        engine->waiting |= slot->unsent != NULL;
+    }
 }
 
 static const struct bytes no_body = {0};
@@ -28,6 +52,7 @@ static void send_hello(struct engine *engine, const struct core_update *update)
     uint32_t codebook = 0, units = 0;
     engine->config.hooks.documents(engine->config.hooks.context, &codebook, &units);
     slot->session = update->hello.session;
+    links_unsent_clear(slot); // of the session before
     struct core_hello hello = update->hello;
     hello.ordinal = engine->config.ordinal;
     hello.nonce = engine->config.nonce;

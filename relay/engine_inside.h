@@ -15,6 +15,8 @@ enum {
     PENDING_MAX = 8,           // a step carries out at most one dial and accepts at most one piece
     JOINS_MAX = 512,           // join requests with the writer: as many as may come at once (gate.h); whoever finds no place asks again
     LOOK_AGAIN_MS = 10 * 1000, // after a stream could not be read: for want of memory or readers, or because a row of it is damaged
+    SELF_TEST_MS = 3600 * 1000,
+    WAITING_MS = 5,            // until a full pipe is tried again
     TICK_AGAIN_MS = 1000,      // after the writer had no room for a tick
 };
 
@@ -38,10 +40,13 @@ struct engine {
         bool skip;
     } loads[CORE_UPDATES_MAX];
     uint32_t load_count;
+    bool waiting; // messages wait for room in some peer's pipe
     bool tick_running;
     uint64_t tick_ms;       // none before, when the writer had no room for the last one
     uint64_t look_again_ms; // UINT64_MAX: every stream was read as far as it went
     uint32_t joins;         // requests with the writer
+    uint64_t self_test_ms; // when the door is tried next
+    struct error failure;  // why the node stops by itself
     atomic_bool stop;
     const struct transport_event *message;      // being handled
     struct bytes piece_header, piece_signature; // of the push being handled
@@ -64,6 +69,8 @@ void engine_step(struct engine *engine, const struct core_event *event);
 void engine_later(struct engine *engine, const struct core_event *event);
 // Carries out one update (engine_carry.c).
 void engine_carry_out(struct engine *engine, const struct core_update *update);
+// Sends what found a pipe full before, as far as there is room now; ends the sessions that lost a message.
+void engine_send_waiting(struct engine *engine);
 struct core_event engine_event(enum core_event_type type, uint32_t link);
 void engine_report(struct engine *engine, bool alarm, const char *text);
 // One read transaction serves everything that one turn of the loop reads; NULL: none to be had just now.

@@ -50,12 +50,11 @@ static void outgoing_drop(struct slot *slot, unsigned channel)
 
 void links_finish(struct links *links)
 {
-    for (uint32_t i = 0; links->slots && i < links->count; i++)
-        for (unsigned channel = 0; channel < CORE_CHANNELS; channel++) {
-            outgoing_drop(&links->slots[i], channel);
+    for (uint32_t i = 0; links->slots && i < links->count; i++) {
+        links_session_over(links, &links->slots[i]);
+        for (unsigned channel = 0; channel < CORE_CHANNELS; channel++)
             links_discard(&links->slots[i], channel);
-            links_known_clear(links, &links->slots[i], channel);
-        }
+    }
     free(links->slots);
     free(links->by_key);
     *links = (struct links){0};
@@ -287,6 +286,39 @@ void links_outgoing_sent(struct slot *slot, unsigned channel, uint64_t position)
         outgoing_drop(slot, channel);
 }
 
+bool links_unsent_add(struct slot *slot, struct bytes message, struct bytes body)
+{
+    size_t bytes = message.size + body.size;
+    struct unsent *unsent = slot->unsent_bytes + bytes <= UNSENT_BYTES_MAX ? calloc(1, sizeof *unsent) : NULL;
+    if (!unsent)
+        return false;
+    buffer_append(&unsent->message, message.data, message.size);
+    buffer_append(&unsent->body, body.data, body.size);
+    bool kept = !unsent->message.failed && !unsent->body.failed;
+    if (!slot->unsent)
+        slot->unsent_last = &slot->unsent;
+    *slot->unsent_last = unsent;
+    slot->unsent_last = &unsent->next;
+    slot->unsent_bytes += unsent->message.size + unsent->body.size;
+    return kept;
+}
+
+void links_unsent_pop(struct slot *slot)
+{
+    struct unsent *first = slot->unsent;
+    slot->unsent = first->next;
+    slot->unsent_bytes -= first->message.size + first->body.size;
+    buffer_finish(&first->message);
+    buffer_finish(&first->body);
+    free(first);
+}
+
+void links_unsent_clear(struct slot *slot)
+{
+    while (slot->unsent)
+        links_unsent_pop(slot);
+}
+
 // ---- receiving
 
 void links_discard(struct slot *slot, unsigned channel)
@@ -379,6 +411,7 @@ struct arrival_job *links_part_copy(const struct assembly *assembly)
 
 void links_session_over(struct links *links, struct slot *slot)
 {
+    links_unsent_clear(slot);
     for (unsigned channel = 0; channel < CORE_CHANNELS; channel++) {
         outgoing_drop(slot, channel);
         links_known_clear(links, slot, channel);

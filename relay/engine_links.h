@@ -38,6 +38,12 @@ struct known {
     bool sorted;
 };
 
+// A message that found the peer's pipe full: it goes out, in order, before any later one.
+struct unsent {
+    struct unsent *next;
+    struct buffer message, body;
+};
+
 struct slot {
     bool used, parent;
     struct station_id station;
@@ -45,12 +51,18 @@ struct slot {
     struct hash certificate;
     uint64_t route; // of a child's connection
     uint64_t session, peer_session;
-    uint64_t dropped; // messages that found the pipe full
+    struct unsent *unsent, **unsent_last;
+    size_t unsent_bytes;
+    bool broken; // a message was lost: the session must end
     struct outgoing *outgoing[CORE_CHANNELS];
     struct assembly *assembly[CORE_CHANNELS];
     struct known *known[CORE_CHANNELS];
     bool asked[CORE_CHANNELS];  // for the peer's heads, and not all of them are here
     bool staged[CORE_CHANNELS]; // a part of the channel's row is on disk
+};
+
+enum {
+    UNSENT_BYTES_MAX = 16 * 1024 * 1024, // of one peer: twice what the core has in flight at most
 };
 
 struct links {
@@ -101,6 +113,10 @@ struct arrival_job *links_assembled(struct slot *slot, uint32_t link, unsigned c
 // A copy of what has been assembled, to be staged: the caller's. NULL: out of memory.
 struct arrival_job *links_part_copy(const struct assembly *assembly);
 void links_discard(struct slot *slot, unsigned channel);
+// Keeps a message for later. False: too much is kept, or no memory.
+bool links_unsent_add(struct slot *slot, struct bytes message, struct bytes body);
+void links_unsent_pop(struct slot *slot); // the first one went out
+void links_unsent_clear(struct slot *slot);
 // The session is over: rows loaded for it and the peer's heads go, parts that arrived stay for the next.
 void links_session_over(struct links *links, struct slot *slot);
 

@@ -98,6 +98,7 @@ uint64_t stream_append(struct txn *txn, const struct stream *stream, const struc
 uint32_t stream_read(struct txn *txn, const struct stream *stream, uint64_t after, struct stream_row *rows, uint32_t max);
 // Appends an object row unless this stream already carries the object; returns whether it did.
 bool stream_carry(struct txn *txn, const struct stream *stream, const struct hash *object);
+bool stream_carries(struct txn *txn, const struct stream *stream, const struct hash *object); // whether it does already
 
 // ---- cursors. Absent: false, and `ret` is untouched.
 struct mark {

@@ -97,14 +97,27 @@ uint32_t stream_read(struct txn *txn, const struct stream *stream, uint64_t afte
     return txn_error(txn) ? 0 : count;
 }
 
+static void carried_key(const struct stream *stream, const struct hash *object, uint8_t ret[CARRIED_KEY_SIZE])
+{
+    stream_key(stream, ret);
+    memcpy(ret + STREAM_SIZE, object->bytes, HASH_SIZE);
+}
+
+bool stream_carries(struct txn *txn, const struct stream *stream, const struct hash *object)
+{
+    uint8_t key[CARRIED_KEY_SIZE];
+    struct bytes there;
+    carried_key(stream, object, key);
+    return txn_get(txn, TABLE_CARRIED, bytes_of(key, sizeof key), &there);
+}
+
 bool stream_carry(struct txn *txn, const struct stream *stream, const struct hash *object)
 {
     uint8_t key[CARRIED_KEY_SIZE];
     struct bytes there;
     struct buffer none = {0};
     struct stream_row row = {.is_object = true, .object = *object};
-    stream_key(stream, key);
-    memcpy(key + STREAM_SIZE, object->bytes, HASH_SIZE);
+    carried_key(stream, object, key);
     if (txn_error(txn) || txn_get(txn, TABLE_CARRIED, bytes_of(key, sizeof key), &there))
         return false;
     row_write(txn, TABLE_CARRIED, bytes_of(key, sizeof key), &none);

@@ -52,6 +52,7 @@ enum core_alarm sender_begin(struct sender *sender, uint64_t generation, const s
     sender->repairs = 0;
     sender->high = 0;
     sender->claimed = same ? held->headers : 0;
+    sender->best = sender->claimed;
     sender->headers = sender->bodies = 0;
     if (nothing) {
         sender_run(sender, 0, false);
@@ -215,7 +216,10 @@ bool sender_acknowledge(struct sender *sender, uint64_t generation, const struct
     *ret_news = mark->headers > sender->headers || mark->bodies > sender->bodies;
     if (mark->headers > sender->headers) {
         sender->headers = mark->headers;
-        sender->repairs = 0;
+        if (sender->headers > sender->best) { // the way back to where a repair began is no progress
+            sender->best = sender->headers;
+            sender->repairs = 0;
+        }
     }
     if (mark->bodies > sender->bodies)
         sender->bodies = mark->bodies;

@@ -37,6 +37,7 @@ struct sender {
     uint64_t claimed;         // what the peer's hello said it held, of our generation
     uint64_t high;            // highest position sent in this session
     uint64_t after;           // row sent before the next one
+    uint64_t best;            // the furthest mark of this session: only what goes beyond it is progress
     uint64_t scanned;         // loaded up to here
     uint64_t repair_end;      // end when the repair began; 0: none going on
     uint64_t base;            // of the rows' positions

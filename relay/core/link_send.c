@@ -102,6 +102,15 @@ static void load_rows(struct link *link, struct step *step)
     }
 }
 
+// Urgent rows are on their way from the store: nothing else goes before them.
+static bool urgent_loading(const struct link *link)
+{
+    for (unsigned i = 0; i < link->senders_count; i += LANES)
+        if (link->senders[i].state == SENDER_RUN && link->senders[i].count == 0 && link->senders[i].scanned < link->senders[i].end)
+            return true;
+    return false;
+}
+
 void link_pump(struct link *link, struct step *step)
 {
     assert(link->state == LINK_LIVE);
@@ -111,6 +120,8 @@ void link_pump(struct link *link, struct step *step)
         unsigned senders[LANES];
         uint32_t next_bytes[LANES];
         candidates(link, pieces, senders, next_bytes);
+        if (next_bytes[0] == 0 && urgent_loading(link))
+            break;
         unsigned lane = lane_pick(&link->lanes, next_bytes);
         if (lane == 0)
             break;

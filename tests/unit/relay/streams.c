@@ -54,7 +54,9 @@ static void test_object_travels_once_per_stream(void **state)
     struct stream one = a_stream(3, 2, 1), two = a_stream(3, 2, 2);
     struct hash object = a_hash(1), other = a_hash(2);
     struct txn *txn = fixture_begin(*state, true);
+    assert_false(stream_carries(txn, &one, &object));
     assert_true(stream_carry(txn, &one, &object));
+    assert_true(stream_carries(txn, &one, &object) && !stream_carries(txn, &two, &object) && !stream_carries(txn, &one, &other));
     assert_false(stream_carry(txn, &one, &object));
     assert_true(stream_carry(txn, &one, &other));
     assert_true(stream_carry(txn, &two, &object));

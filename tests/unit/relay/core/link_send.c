@@ -62,7 +62,7 @@ static void without_credit_one_small_piece_knocks(void **unused)
 {
     (void)unused;
     struct drive drive;
-    uint64_t ends[CORE_CHANNELS] = {[4] = 3, [0] = 1};
+    uint64_t ends[CORE_CHANNELS] = {[4] = 3};
     struct core_hello hello = drive_hello(7, true);
     hello.credit_bytes = 0;
     drive_init(&drive, 1, 1 << 20);
@@ -73,11 +73,31 @@ static void without_credit_one_small_piece_knocks(void **unused)
     drive_rows(&drive, 0, 4, 1, 3, 3000);
     assert_int_equal(drive_update(&drive, UPDATE_SEND_PIECE, 0)->piece.length, FRAME_MIN);
     assert_null(drive_update(&drive, UPDATE_SEND_PIECE, 1));
+    drive_step(&drive, (struct core_event){.type = EVENT_EXTENDED, .extended.end = 1});
     drive_rows(&drive, 0, 0, 1, 1, 400); // urgent goes all the same
     assert_int_equal(drive_update(&drive, UPDATE_SEND_PIECE, 0)->channel, 0);
     assert_null(drive_update(&drive, UPDATE_SEND_PIECE, 1));
     drive_ack(&drive, 0, 7, 4, 0, 65536); // the credit comes
     assert_non_null(drive_update(&drive, UPDATE_SEND_PIECE, 0));
+    drive_finish(&drive);
+}
+
+static void nothing_goes_before_urgent_rows_that_are_being_loaded(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    uint64_t ends[CORE_CHANNELS] = {[4] = 3, [0] = 1};
+    struct core_hello hello = drive_hello(7, true);
+    drive_init(&drive, 1, 1 << 20);
+    drive_add(&drive, 0, ends);
+    drive_until(&drive, UPDATE_DIAL, 1000);
+    drive_step(&drive, (struct core_event){.type = EVENT_OPENED});
+    drive_greet(&drive, 0, &hello);
+    drive_rows(&drive, 0, 4, 1, 3, 300);
+    assert_null(drive_update(&drive, UPDATE_SEND_PIECE, 0));
+    drive_rows(&drive, 0, 0, 1, 1, 400);
+    assert_int_equal(drive_update(&drive, UPDATE_SEND_PIECE, 0)->channel, 0);
+    assert_int_equal(drive_update(&drive, UPDATE_SEND_PIECE, 1)->channel, 4);
     drive_finish(&drive);
 }
 
@@ -183,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_more_than_the_window_is_in_flight),  cmocka_unit_test(urgent_goes_first_and_beside_a_full_window),
+        cmocka_unit_test(nothing_goes_before_urgent_rows_that_are_being_loaded),
         cmocka_unit_test(without_credit_one_small_piece_knocks), cmocka_unit_test(a_row_larger_than_the_credit_is_finished),
         cmocka_unit_test(rows_are_loaded_ahead_and_no_more),     cmocka_unit_test(both_streams_of_a_lane_get_turns),
     };

@@ -1,0 +1,59 @@
+// A checker watches for one invariant. Each stands in its own file, sees the same things, and says nothing until it is broken.
+#pragma once
+#include "tests/sim/inside.h"
+
+// A batch of a feed as one station holds it.
+struct held_feed {
+    bool known;
+    uint32_t feed;    // index in the model
+    uint64_t next;    // first sequence without a header here
+    struct hash last; // header hash before it
+};
+// One application of one batch.
+struct application {
+    uint32_t feed; // index in the model
+    uint64_t first;
+};
+
+struct committed {
+    struct site *site;
+    struct txn *txn; // a reader that sees the commit
+    const struct batch_row *row;
+    const struct header *header;
+    const struct certificate *signer;
+    struct model_feed *feed;
+    const struct model_batch *truth; // NULL: nobody signed it
+    uint64_t position;
+};
+struct sending {
+    struct site *from, *to, *child;
+    const struct link_in *in;
+    size_t body_size;
+};
+
+struct checker {
+    const char *name;
+    void (*committed)(const struct committed *committed);                      // each new row of a journal
+    void (*applied)(struct site *site, const struct application *application); // each committed application
+    void (*sent)(const struct sending *sending);                               // each message, before it leaves
+    void (*step)(struct site *site);                                           // after each step of a station
+    void (*rest)(struct site *site);                                           // at rest, every station
+    void (*free)(void);
+};
+extern const struct checker check_durable, check_once, check_feeds, check_entitled, check_bytes, check_bounded, check_urgent, check_views,
+    check_arrived;
+
+// A violation: the world ends with this step.
+void check_fail(const struct checker *checker, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void check_commit(struct site *site); // scans what is new in the journal
+void check_applied(struct site *site);
+// Returns the signature in a piece that has one.
+struct bytes check_sent(struct site *from, struct site *to, struct site *child, struct bytes message, size_t body_size);
+void check_step(struct site *site);
+void check_rest(void);
+void check_free(void);
+const char *site_name(const struct site *site);
+struct txn *check_reader(struct site *site);
+// Whether everything has arrived everywhere; `ret` says what has not.
+bool arrived_everywhere(char *ret, size_t size);

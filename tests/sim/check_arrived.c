@@ -1,0 +1,117 @@
+// Liveness: once everything is healed, every batch is at every station that it is for, with its body where that may be, and the figures at
+// every tier are the sum of what was recorded below it.
+#include "envelope.pb-c.h"
+#include "record.pb-c.h"
+#include "tests/sim/check.h"
+
+enum { CELLS = 256 };
+
+static bool is_for(const struct model_feed *feed, const struct site *site)
+{
+    const struct site *origin = &world->sites[feed->origin];
+    if (feed->key.audience == SANJI__AUDIENCE__UP)
+        return site->index <= origin->index && origin->index < site->subtree_end;
+    if (site->index < origin->index || site->index >= origin->subtree_end)
+        return false;
+    if (feed->key.audience == SANJI__AUDIENCE__SUBTREE)
+        return true;
+    for (uint32_t i = site->index; i < site->subtree_end; i++)
+        if (station_equal(&world->sites[i].self.station, &feed->key.addressee))
+            return true;
+    return false;
+}
+
+static bool has(struct site *site, struct txn *txn, const struct model_feed *feed, char *ret, size_t size)
+{
+    uint32_t id;
+    struct feed_state state;
+    feed_state_init(&state);
+    feed_find(txn, &feed->key, &id, &state);
+    uint64_t next = model_next(feed);
+    if (state.next == next && state.bodies == next)
+        return true;
+    snprintf(ret, size, "%s has feed (%s, lane %u, audience %u) to %llu, bodies to %llu, of %llu", site_name(site),
+             site_name(&world->sites[feed->origin]), feed->key.lane, feed->key.audience, (unsigned long long)state.next,
+             (unsigned long long)state.bodies, (unsigned long long)next);
+    return false;
+}
+
+bool arrived_everywhere(char *ret, size_t size)
+{
+    for (uint32_t s = 0; s < world->count; s++) {
+        struct site *site = &world->sites[s];
+        if (!site->running || site->commit_planned) {
+            snprintf(ret, size, "%s is not at rest", site_name(site));
+            return false;
+        }
+        struct txn *txn = check_reader(site);
+        bool all = true;
+        for (uint32_t f = 0; f < world->model.feed_count && all; f++)
+            if (is_for(&world->model.feeds[f], site))
+                all = has(site, txn, &world->model.feeds[f], ret, size);
+        txn_abort(txn);
+        if (!all)
+            return false;
+    }
+    return true;
+}
+
+// ---- figures
+
+static void take_cell(void *context, uint32_t cell, int64_t value)
+{
+    int64_t *cells = context;
+    if (cell < CELLS)
+        cells[cell] += value;
+}
+
+static void compare(struct site *site, struct txn *txn, uint32_t unit, const struct figure_change *of, bool below, const int64_t *wanted)
+{
+    const struct unit *row = &world->units->items[unit];
+    struct group_key group = {
+        work_definition(of->definition), unit_id_find(txn, row->code, row->from), {SANJI__PERIOD_TYPE__MONTH, of->month}};
+    int64_t cells[CELLS] = {0};
+    cells_each(txn, &group, below, take_cell, cells);
+    for (uint32_t i = 0; i < CELLS; i++)
+        if (cells[i] != wanted[i]) {
+            check_fail(&check_arrived, "%s: %s of %s, definition %u, month %d, cell %u is %lld, and %lld was recorded", site_name(site),
+                       below ? "the sum below" : "the figure", row->code, of->definition, of->month, i, (long long)cells[i],
+                       (long long)wanted[i]);
+            return;
+        }
+}
+
+// Figures of one (definition, month): those of each unit, and the sum of the units below the station's own.
+static void compare_group(struct site *site, struct txn *txn, uint32_t from, uint32_t end)
+{
+    const struct figure_change *figures = world->model.figures;
+    int64_t sum[CELLS] = {0};
+    for (uint32_t i = from; i < end;) {
+        uint32_t unit = figures[i].unit;
+        int64_t own[CELLS] = {0};
+        for (; i < end && figures[i].unit == unit; i++) {
+            own[figures[i].cell] = figures[i].value;
+            if (unit > site->index && unit < site->subtree_end)
+                sum[figures[i].cell] += figures[i].value;
+        }
+        if (unit >= site->index && unit < site->subtree_end)
+            compare(site, txn, unit, &figures[i - 1], false, own);
+    }
+    compare(site, txn, site->index, &figures[from], true, sum);
+}
+
+static void rest(struct site *site)
+{
+    model_sum(&world->model);
+    struct txn *txn = check_reader(site);
+    const struct figure_change *figures = world->model.figures;
+    for (uint32_t from = 0, end; from < world->model.figure_count && !world->over; from = end) {
+        for (end = from; end < world->model.figure_count; end++)
+            if (figures[end].definition != figures[from].definition || figures[end].month != figures[from].month)
+                break;
+        compare_group(site, txn, from, end);
+    }
+    txn_abort(txn);
+}
+
+const struct checker check_arrived = {.name = "arrived", .rest = rest};

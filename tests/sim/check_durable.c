@@ -1,0 +1,95 @@
+// Durable before sent: what a message shows of a batch or acknowledges is in the sender's committed store. Acknowledgements are held
+// against the rows of the peer's stream, one by one, not against the marks that they were made from.
+#include "envelope.pb-c.h"
+#include "link.pb-c.h"
+#include "tests/sim/check.h"
+
+static void missing(const struct sending *sending, const char *what, uint64_t position)
+{
+    check_fail(&check_durable, "%s %s position %llu of channel %u to %s, and has not committed it", site_name(sending->from), what,
+               (unsigned long long)position, sending->in->channel, site_name(sending->to));
+}
+
+// Whether `from` holds the row of `to`'s stream: the header, or the body too.
+static bool holds(struct txn *mine, struct txn *theirs, const struct stream_row *row, bool body)
+{
+    struct batch_row batch, own;
+    struct feed_key key;
+    struct feed_state state;
+    uint64_t position;
+    uint32_t id;
+    enum object_kind kind;
+    struct bytes content;
+    if (row->is_object)
+        return object_read(mine, &row->object, &kind, &content);
+    if (!journal_read(theirs, row->batch, &batch) || !feed_read(theirs, batch.feed, &key, &state))
+        return false;
+    if (!feed_find(mine, &key, &id, &state) || !journal_find(mine, id, batch.first, &position) || !journal_read(mine, position, &own))
+        return false;
+    return own.first == batch.first && bytes_equal(own.header, batch.header) &&
+           (!body || row->bodiless || batch.body.size == 0 || own.body.size > 0 || batch.body.size == 0);
+}
+
+static void check_marks(const struct sending *sending, unsigned channel, const struct core_mark *mark)
+{
+    struct core_mark *seen = &sending->child->line.seen_ack[channel];
+    struct stream stream = {.stream = (uint8_t)core_channel_stream(channel), .lane = (uint8_t)core_channel_lane(channel)};
+    if (mark->generation != sending->to->generation || (mark->headers <= seen->headers && mark->bodies <= seen->bodies))
+        return;
+    if (stream.stream == SANJI__STREAM__STREAM_DOWN_ONE)
+        stream.peer = sending->from->self.station;
+    struct txn *mine = check_reader(sending->from), *theirs = check_reader(sending->to);
+    uint64_t after = seen->bodies < seen->headers ? seen->bodies : seen->headers;
+    struct stream_row row;
+    while (after < mark->headers && !world->over && stream_read(theirs, &stream, after, &row, 1) == 1 && row.position <= mark->headers) {
+        after = row.position;
+        // A body that the receiver is not entitled to does not hold its mark back; check_entitled.c knows who is.
+        bool body = after <= mark->bodies;
+        if (after > (body ? seen->bodies : seen->headers) && !holds(mine, theirs, &row, body))
+            missing(sending, "acknowledges", after);
+    }
+    txn_abort(mine);
+    txn_abort(theirs);
+    seen->generation = mark->generation;
+    seen->headers = mark->headers > seen->headers ? mark->headers : seen->headers;
+    seen->bodies = mark->bodies > seen->bodies ? mark->bodies : seen->bodies;
+}
+
+static void check_push(const struct sending *sending)
+{
+    const struct link_in *in = sending->in;
+    if (in->push.piece.offset > 0)
+        return;
+    struct txn *txn = check_reader(sending->from);
+    struct header header;
+    struct feed_state state;
+    struct batch_row row;
+    uint32_t id;
+    uint64_t position;
+    enum object_kind kind;
+    struct bytes content;
+    bool there = in->push.is_object ? object_read(txn, &in->push.piece.name, &kind, &content)
+                                    : header_decode(in->push.header, &header, NULL) == OK && feed_find(txn, &header.feed, &id, &state) &&
+                                          journal_find(txn, id, header.first, &position) && journal_read(txn, position, &row) &&
+                                          bytes_equal(row.header, in->push.header);
+    if (!there)
+        missing(sending, "sends", in->push.piece.position);
+    txn_abort(txn);
+}
+
+static void sent(const struct sending *sending)
+{
+    const struct link_in *in = sending->in;
+    if (in->type == LINK_PUSH)
+        check_push(sending);
+    if (in->type == LINK_ACK) {
+        struct core_mark mark = {in->ack.generation, in->ack.headers, in->ack.bodies};
+        check_marks(sending, in->channel, &mark);
+    }
+    bool child = sending->from == sending->child;
+    for (unsigned i = 0; in->type == LINK_HELLO && i < CORE_CHANNELS; i++)
+        if (child != (core_channel_stream(i) == SANJI__STREAM__STREAM_UP))
+            check_marks(sending, i, &in->hello.hello.held[i]);
+}
+
+const struct checker check_durable = {.name = "durable", .sent = sent};

@@ -1,0 +1,71 @@
+// Urgent never waits: while an urgent row is committed and has not left, at most URGENT_BEHIND_MAX pieces of other lanes leave on that
+// link. (Two that share the window with it in turn, and those that were ahead of it while its rows were being loaded.) Links that repair
+// the urgent lane itself are left out until they go on.
+#include "envelope.pb-c.h"
+#include "link.pb-c.h"
+#include "tests/sim/check.h"
+
+static uint64_t urgent_end(const struct sending *sending, unsigned number)
+{
+    struct stream stream = {.stream = (uint8_t)number, .lane = SANJI__LANE__URGENT};
+    if (number == SANJI__STREAM__STREAM_DOWN_ONE)
+        stream.peer = sending->to->self.station;
+    struct txn *txn = check_reader(sending->from);
+    uint64_t end = stream_end(txn, &stream);
+    txn_abort(txn);
+    return end;
+}
+
+static bool waits(const struct sending *sending)
+{
+    const struct line *line = &sending->child->line;
+    if (sending->from == sending->child)
+        return urgent_end(sending, SANJI__STREAM__STREAM_UP) > line->urgent_sent[SANJI__STREAM__STREAM_UP];
+    return urgent_end(sending, SANJI__STREAM__STREAM_DOWN_ALL) > line->urgent_sent[SANJI__STREAM__STREAM_DOWN_ALL] ||
+           urgent_end(sending, SANJI__STREAM__STREAM_DOWN_ONE) > line->urgent_sent[SANJI__STREAM__STREAM_DOWN_ONE];
+}
+
+static void look_at_piece(const struct sending *sending)
+{
+    struct line *line = &sending->child->line;
+    const struct core_piece *piece = &sending->in->push.piece;
+    unsigned stream = core_channel_stream(piece->channel);
+    if (core_channel_lane(piece->channel) == SANJI__LANE__URGENT) {
+        if (piece->offset + piece->length == piece->size && piece->position > line->urgent_sent[stream])
+            line->urgent_sent[stream] = piece->position;
+        line->urgent_behind = 0;
+        line->urgent_repairing = false;
+        return;
+    }
+    if (line->urgent_behind && line->urgent_at == world->now)
+        return;
+    line->urgent_at = world->now;
+    line->urgent_behind = !line->urgent_repairing && waits(sending) ? line->urgent_behind + 1 : 0;
+    if (line->urgent_behind > world->result->urgent_behind)
+        world->result->urgent_behind = line->urgent_behind;
+    if (line->urgent_behind > URGENT_BEHIND_MAX)
+        check_fail(&check_urgent, "%s sends %u times of other lanes to %s while an urgent row waits", site_name(sending->from),
+                   line->urgent_behind, site_name(sending->to));
+}
+
+static void sent(const struct sending *sending)
+{
+    struct line *line = &sending->child->line;
+    const struct link_in *in = sending->in;
+    if (in->type == LINK_PUSH) {
+        look_at_piece(sending);
+    } else if (in->type == LINK_HELLO) {
+        // What the sender of the hello holds of the other's urgent streams has been sent.
+        for (unsigned stream = 1; stream <= CORE_STREAMS; stream++) {
+            const struct core_mark *held = &in->hello.hello.held[core_channel(stream, SANJI__LANE__URGENT)];
+            if (held->generation == sending->to->generation && held->headers > line->urgent_sent[stream])
+                line->urgent_sent[stream] = held->headers;
+        }
+        line->urgent_behind = 0;
+        line->urgent_repairing = false;
+    } else if (in->type == LINK_HEADS && in->heads.want && core_channel_lane(in->channel) == SANJI__LANE__URGENT) {
+        line->urgent_repairing = true;
+    }
+}
+
+const struct checker check_urgent = {.name = "urgent", .sent = sent};

@@ -1,0 +1,198 @@
+// The simulator's own structures. One world at a time in a process: what production code calls (clock_gettime, transport_*) finds it
+// through `world`.
+#pragma once
+#include <stdio.h>
+
+#include "node/apply.h"
+#include "node/ledger.h"
+#include "relay/engine.h"
+#include "relay/link_wire.h"
+#include "relay/store_memory.h"
+#include "tests/sim/model.h"
+#include "tests/sim/sim.h"
+
+enum {
+    RING_MAX = 48,          // last steps, for the story of a failure
+    PIPE_MESSAGES = 1024,   // as ZMQ_SNDHWM
+    URGENT_BEHIND_MAX = 12, // times that other lanes may send while an urgent row waits: see check_urgent.c
+};
+
+// ---- what will happen
+enum happening_kind {
+    HAPPENS_TURN,   // a station's engine has something to do
+    HAPPENS_COMMIT, // a station's writer runs
+    HAPPENS_PIPE,   // messages reach the end of a line
+    HAPPENS_OPENED, // a dial succeeded or failed
+    HAPPENS_CLOSED,
+    HAPPENS_WORK,    // a station records something
+    HAPPENS_FAULT,   // the next fault is injected
+    HAPPENS_START,   // a stopped station starts again
+    HAPPENS_UNBLOCK, // a line's partition ends
+};
+struct happening {
+    uint64_t at, order;
+    enum happening_kind kind;
+    uint32_t site;
+    uint64_t tag; // start or connection that it belongs to: ignored when another one is
+    unsigned side;
+};
+
+// ---- lines
+struct parcel { // one message on the line
+    struct parcel *next;
+    uint64_t due;
+    uint32_t piece_bytes;
+    struct buffer message, body;
+};
+enum side { SIDE_UP, SIDE_DOWN }; // from the child, from the parent
+struct pipe {
+    struct parcel *first, **last;
+    uint32_t count, piece_bytes, most_bytes;
+    uint32_t refuses; // so many messages are not taken
+    uint64_t busy_until, blocked_since;
+    bool blocked, planned, cut; // cut: nobody is at the sending end any more, what is on the line still arrives
+    struct parcel *kept;        // delivered before, for a replay
+};
+struct line {             // between a child and its parent; lives in the child's site
+    uint64_t connection;  // 0: none; else its number
+    bool open;            // the dial finished
+    uint64_t dialing;     // a dial that is on its way
+    uint32_t rate, delay; // bytes a second, ms
+    struct pipe pipes[2];
+    // What checkers keep of it.
+    struct core_mark seen_ack[CORE_CHANNELS];
+    uint64_t urgent_sent[CORE_STREAMS + 1];
+    uint64_t urgent_at;
+    uint32_t urgent_behind;
+    bool urgent_repairing;
+    uint64_t repairs_since;
+    uint32_t repairs[CORE_CHANNELS];
+};
+
+// ---- stations
+struct inbox {
+    struct inbox *next;
+    enum transport_event_type type;
+    bool parent;
+    uint32_t from;
+    uint64_t route;
+    struct buffer message, body;
+};
+struct transport {
+    struct site *site;
+    struct inbox *first, **last, *current;
+    bool woken, idle;
+    uint64_t wake_at;
+};
+
+struct site {
+    uint32_t index; // also of its unit
+    int32_t parent;
+    uint32_t depth, subtree_end, children;
+    struct certificate self, ancestors[DEPTH_MAX];
+    uint32_t ancestor_count;
+    struct secret_key sign_key, transport_key;
+    struct buffer wire; // its certificate
+    struct store *store;
+    uint64_t generation;
+    uint8_t *delegated;
+    struct line line;
+    // of the running process
+    bool running, dying;
+    uint64_t start; // number of this process
+    uint64_t turn_at, turns_at, same_turns;
+    bool commit_planned;
+    struct signers *signers;
+    struct author *author;
+    struct ledger *ledger;
+    struct writer *writer;
+    struct engine *engine;
+    struct transport *transport;
+    struct desk desk;
+    struct applier applier;
+    struct receiver receiver;
+    uint64_t due_ms;
+    bool stated, arriving;
+    uint32_t crash_in; // sends and submissions until it stops; 0: not planned
+    // its surroundings
+    int64_t clock_offset;
+    uint64_t full_until, slow_until;
+    bool tampers;
+    // of the open transaction; become true when it commits
+    struct figure_change *pending;
+    uint32_t pending_count, pending_capacity;
+    struct application *applications;
+    uint32_t application_count, application_capacity;
+    // what the checkers have seen
+    uint64_t seen;          // journal position
+    struct held_feed *held; // per feed id
+    uint32_t held_count;
+};
+
+struct step_record {
+    uint64_t at;
+    uint32_t site;
+    const char *what;
+    uint64_t a, b, c;
+};
+
+struct world {
+    struct sim_config config;
+    struct sim_result *result;
+    uint64_t now, order, random, connections, starts;
+    bool calm, over; // faults and work have ended; a checker fired
+    struct happening *heap;
+    uint32_t heap_count, heap_capacity;
+    struct units *units;
+    struct buffer csv;
+    struct codebook *codebook;
+    struct site *sites;
+    uint32_t count;
+    struct site *current;
+    struct model model;
+    struct step_record ring[RING_MAX];
+    uint64_t ring_count, planted;
+    struct link_decoding *decoding;
+};
+extern struct world *world;
+
+// world.c
+uint64_t random_next(void);
+uint32_t random_below(uint32_t bound);
+bool chance(uint32_t in_1000);
+void plan(uint64_t at, enum happening_kind kind, uint32_t site, uint64_t tag, unsigned side);
+void step_note(const struct site *site, const char *what, uint64_t a, uint64_t b, uint64_t c);
+void path_taken(enum sim_path path);
+struct site *site_parent(const struct site *site);
+bool planted(enum sim_plant plant);
+
+// topology.c
+bool topology_make(void); // units, sites and certificates
+void topology_free(void);
+
+// site.c
+void site_start(struct site *site);
+void site_stop(struct site *site); // as kill -9
+void site_turn(struct site *site);
+void site_commit(struct site *site);
+void site_plan_turn(struct site *site, uint64_t at);
+uint64_t site_utc_ms(const struct site *site);
+void site_submitted(struct site *site);
+
+// network.c
+void network_dial_done(const struct happening *happening);
+void network_closed(const struct happening *happening);
+void network_pipe(const struct happening *happening);
+void network_unblock(const struct happening *happening);
+void network_break(struct site *child, bool told); // the connection is gone; told: the dialer notices soon
+void network_block(struct site *child, unsigned sides, uint64_t ms);
+void network_replay(struct site *child, enum side side);
+void network_free(struct site *child);
+
+// work.c, faults.c
+void work_begin(void);
+struct hash work_definition(uint32_t number); // of the indicator with that number
+void work_do(struct site *site);
+void faults_begin(void);
+void faults_next(void);
+void faults_heal(void);

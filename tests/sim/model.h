@@ -1,0 +1,39 @@
+// What really happened, kept apart from every station: batches as their origin committed them, and the figures that were recorded.
+#pragma once
+#include "relay/batch.h"
+#include "relay/journal.h"
+
+struct model_batch {
+    uint64_t first, committed_ms;
+    uint32_t count, reach;
+    struct hash header, body; // body: of its bytes, zero when the signer kept none
+    bool routed;              // it goes somewhere: up, down, or to a station whose way is known
+};
+struct model_feed {
+    struct feed_key key;
+    uint32_t origin; // site
+    struct model_batch *batches;
+    uint32_t count, capacity;
+};
+struct figure_change {
+    uint32_t unit, definition, cell;
+    int32_t month;
+    int64_t value;
+};
+struct model {
+    struct model_feed *feeds;
+    uint32_t feed_count, feed_capacity;
+    uint32_t *slots, slot_count;   // feed key -> index + 1
+    struct figure_change *figures; // sums; sorted when asked
+    uint32_t figure_count, figure_capacity;
+    bool sorted;
+};
+
+void model_finish(struct model *model);
+struct model_feed *model_feed(struct model *model, const struct feed_key *key, uint32_t origin, bool add); // NULL: unknown
+void model_append(struct model_feed *feed, const struct model_batch *batch);
+const struct model_batch *model_find(const struct model_feed *feed, uint64_t first); // NULL: none begins there
+uint64_t model_next(const struct model_feed *feed);                                  // first sequence after it
+void model_figure(struct model *model, const struct figure_change *change);
+// Equal places summed, in order of (definition, month, unit, cell).
+void model_sum(struct model *model);

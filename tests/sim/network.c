@@ -1,0 +1,366 @@
+// Lines between a child and its parent, in place of relay/transport.c: in a connection messages arrive in order; it can break at any moment
+// and loses what is on the line. The dialer is told of that, the listener is not, as with ZeroMQ.
+#include "tests/sim/check.h"
+#include "tests/sim/memory.h"
+
+enum {
+    HEARTBEAT_MS = 20 * 1000, // a line that carries nothing is noticed after that long
+    UNTOLD_MS = 10 * 1000,    // a dial that nobody answers
+    BLOCKED_LOOK_MS = 1000,
+};
+
+static struct site *other_end(struct site *child, enum side from) { return from == SIDE_UP ? site_parent(child) : child; }
+
+static void parcel_free(struct parcel *parcel)
+{
+    if (!parcel)
+        return;
+    buffer_finish(&parcel->message);
+    buffer_finish(&parcel->body);
+    free(parcel);
+}
+
+static void pipe_empty(struct pipe *pipe)
+{
+    while (pipe->first) {
+        struct parcel *parcel = pipe->first;
+        pipe->first = parcel->next;
+        parcel_free(parcel);
+    }
+    parcel_free(pipe->kept);
+    pipe->kept = NULL;
+    pipe->last = &pipe->first;
+    pipe->count = pipe->piece_bytes = 0;
+    pipe->busy_until = 0;
+    pipe->planned = false;
+}
+
+static void tell(struct site *site, enum transport_event_type type, const struct inbox *more)
+{
+    if (!site->running)
+        return;
+    struct inbox *event = memory_get(1, sizeof *event);
+    if (more)
+        *event = *more;
+    event->type = type;
+    event->next = NULL;
+    *site->transport->last = event;
+    site->transport->last = &event->next;
+    site_plan_turn(site, world->now);
+}
+
+static void inbox_free(struct inbox *event)
+{
+    if (!event)
+        return;
+    buffer_finish(&event->message);
+    buffer_finish(&event->body);
+    free(event);
+}
+
+// ---- connections
+
+void network_break(struct site *child, bool told)
+{
+    struct line *line = &child->line;
+    if (!line->connection)
+        return;
+    step_note(child, "connection gone", line->connection, line->pipes[SIDE_UP].count, line->pipes[SIDE_DOWN].count);
+    if (told)
+        plan(world->now + line->delay, HAPPENS_CLOSED, child->index, line->connection, 0);
+    line->connection = 0;
+    line->open = false;
+    for (int side = 0; side < 2; side++)
+        pipe_empty(&line->pipes[side]);
+    memset(line->urgent_sent, 0, sizeof line->urgent_sent);
+    line->urgent_behind = 0;
+}
+
+void network_free(struct site *child)
+{
+    network_break(child, false);
+    for (int side = 0; side < 2; side++)
+        pipe_empty(&child->line.pipes[side]);
+}
+
+void network_dial_done(const struct happening *happening)
+{
+    struct site *child = &world->sites[happening->site], *parent = site_parent(child);
+    struct line *line = &child->line;
+    if (line->dialing != happening->tag || !child->running)
+        return;
+    line->dialing = 0;
+    if (!parent->running || line->pipes[SIDE_UP].blocked || line->pipes[SIDE_DOWN].blocked) {
+        step_note(child, "dial failed", happening->tag, 0, 0);
+        tell(child, TRANSPORT_DISCONNECTED, NULL);
+        return;
+    }
+    step_note(child, "connected", happening->tag, 0, 0);
+    line->connection = happening->tag;
+    line->open = true;
+    for (int side = 0; side < 2; side++)
+        pipe_empty(&line->pipes[side]);
+    tell(child, TRANSPORT_CONNECTED, NULL);
+}
+
+void network_closed(const struct happening *happening)
+{
+    struct site *child = &world->sites[happening->site];
+    if (happening->side) { // a blocked line: noticed now
+        if (child->line.connection == happening->tag && (child->line.pipes[0].blocked || child->line.pipes[1].blocked))
+            network_break(child, true);
+        return;
+    }
+    if (!child->line.connection && !child->line.dialing)
+        tell(child, TRANSPORT_DISCONNECTED, NULL);
+}
+
+void network_block(struct site *child, unsigned sides, uint64_t ms)
+{
+    struct line *line = &child->line;
+    for (unsigned side = 0; side < 2; side++)
+        if (sides & 1u << side) {
+            line->pipes[side].blocked = true;
+            line->pipes[side].blocked_since = world->now;
+        }
+    plan(world->now + ms, HAPPENS_UNBLOCK, child->index, 0, sides);
+    if (line->connection)
+        plan(world->now + HEARTBEAT_MS + random_below(HEARTBEAT_MS / 2), HAPPENS_CLOSED, child->index, line->connection, 1);
+}
+
+void network_unblock(const struct happening *happening)
+{
+    struct site *child = &world->sites[happening->site];
+    for (unsigned side = 0; side < 2; side++)
+        if (happening->side & 1u << side)
+            child->line.pipes[side].blocked = false;
+    step_note(child, "line carries again", happening->side, 0, 0);
+}
+
+// ---- messages
+
+static void deliver(struct site *child, enum side side, struct parcel *parcel)
+{
+    struct site *to = other_end(child, side), *from = side == SIDE_UP ? child : site_parent(child);
+    struct inbox event = {.parent = side == SIDE_DOWN, .from = from->index, .route = child->line.connection};
+    buffer_append(&event.message, parcel->message.data, parcel->message.size);
+    buffer_append(&event.body, parcel->body.data, parcel->body.size);
+    if (to->running)
+        tell(to, TRANSPORT_MESSAGE, &event);
+    else
+        inbox_free(memcpy(memory_get(1, sizeof event), &event, sizeof event));
+}
+
+void network_pipe(const struct happening *happening)
+{
+    struct site *child = &world->sites[happening->site];
+    struct pipe *pipe = &child->line.pipes[happening->side];
+    if (child->line.connection != happening->tag)
+        return;
+    pipe->planned = false;
+    if (pipe->blocked) {
+        pipe->planned = true;
+        plan(world->now + BLOCKED_LOOK_MS, HAPPENS_PIPE, child->index, happening->tag, happening->side);
+        return;
+    }
+    while (pipe->first && pipe->first->due <= world->now) {
+        struct parcel *parcel = pipe->first;
+        pipe->first = parcel->next;
+        if (!pipe->first)
+            pipe->last = &pipe->first;
+        pipe->count--;
+        pipe->piece_bytes -= parcel->piece_bytes;
+        deliver(child, (enum side)happening->side, parcel);
+        parcel_free(pipe->kept);
+        pipe->kept = parcel;
+    }
+    if (pipe->first) {
+        pipe->planned = true;
+        plan(pipe->first->due, HAPPENS_PIPE, child->index, happening->tag, happening->side);
+    }
+}
+
+void network_replay(struct site *child, enum side side)
+{
+    if (child->line.connection && child->line.pipes[side].kept)
+        deliver(child, side, child->line.pipes[side].kept);
+}
+
+// A station in the middle changes a bit of what it passes on: of a body, else of a signature.
+static void tamper(struct site *from, struct parcel *parcel, struct bytes signature)
+{
+    uint8_t *target = parcel->body.data;
+    size_t size = parcel->body.size;
+    if (!from->tampers || !chance(planted(SIM_PLANT_trust_middle) ? 500 : 100))
+        return;
+    if (size == 0) {
+        target = signature.size ? memmem(parcel->message.data, parcel->message.size, signature.data, signature.size) : NULL;
+        size = signature.size;
+    }
+    if (!target)
+        return;
+    uint32_t at = random_below((uint32_t)size);
+    target[at] ^= (uint8_t)(1u << random_below(8));
+    step_note(from, "tampers", at, parcel->body.size, 0);
+    world->result->injected[SIM_FAULT_tamper]++;
+}
+
+static enum error_code put(struct site *child, enum side side, struct bytes message, struct bytes body)
+{
+    struct line *line = &child->line;
+    struct pipe *pipe = &line->pipes[side];
+    struct site *from = side == SIDE_UP ? child : site_parent(child);
+    if (from->dying || !line->connection)
+        return ERR_NETWORK;
+    if (from->crash_in && --from->crash_in == 0) {
+        from->dying = true;
+        return ERR_NETWORK;
+    }
+    if (pipe->refuses || pipe->count >= PIPE_MESSAGES) {
+        pipe->refuses -= pipe->refuses > 0;
+        path_taken(SIM_PATH_busy);
+        return ERR_BUSY;
+    }
+    uint32_t before = pipe->piece_bytes;
+    struct bytes signature = check_sent(from, other_end(child, side), child, message, body.size);
+    struct parcel *parcel = memory_get(1, sizeof *parcel);
+    buffer_append(&parcel->message, message.data, message.size);
+    buffer_append(&parcel->body, body.data, body.size);
+    parcel->piece_bytes = pipe->piece_bytes - before;
+    tamper(from, parcel, signature);
+    uint64_t begin = pipe->busy_until > world->now ? pipe->busy_until : world->now;
+    pipe->busy_until = begin + (message.size + body.size + 80) * 1000 / line->rate;
+    parcel->due = pipe->busy_until + line->delay;
+    *pipe->last = parcel;
+    pipe->last = &parcel->next;
+    pipe->count++;
+    if (!pipe->planned) {
+        pipe->planned = true;
+        plan(parcel->due, HAPPENS_PIPE, child->index, line->connection, side);
+    }
+    return OK;
+}
+
+// ---- relay/transport.h
+
+enum error_code transport_create(const struct transport_config *config, struct transport **ret, struct error *error)
+{
+    (void)config;
+    (void)error;
+    struct transport *transport = memory_get(1, sizeof *transport);
+    transport->site = world->current;
+    transport->last = &transport->first;
+    transport->wake_at = UINT64_MAX;
+    *ret = world->current->transport = transport;
+    return OK;
+}
+
+void transport_destroy(struct transport *transport)
+{
+    if (!transport)
+        return;
+    while (transport->first) {
+        struct inbox *event = transport->first;
+        transport->first = event->next;
+        inbox_free(event);
+    }
+    inbox_free(transport->current);
+    transport->site->transport = NULL;
+    free(transport);
+}
+
+enum error_code transport_dial(struct transport *transport, const char *endpoint, const struct public_key *server, struct error *error)
+{
+    (void)endpoint;
+    (void)server;
+    (void)error;
+    struct site *site = transport->site;
+    struct line *line = &site->line;
+    network_break(site, false);
+    if (site->dying)
+        return OK;
+    bool blocked = line->pipes[SIDE_UP].blocked || line->pipes[SIDE_DOWN].blocked;
+    line->dialing = ++world->connections;
+    plan(world->now + (blocked ? UNTOLD_MS : 4 * line->delay), HAPPENS_OPENED, site->index, line->dialing, 0);
+    return OK;
+}
+
+void transport_hangup(struct transport *transport)
+{
+    if (transport->site->line.connection)
+        path_taken(SIM_PATH_stall);
+    network_break(transport->site, false);
+    transport->site->line.dialing = 0;
+}
+
+enum error_code transport_send_parent(struct transport *transport, struct bytes message, struct bytes body)
+{
+    return put(transport->site, SIDE_UP, message, body);
+}
+
+enum error_code transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body)
+{
+    const struct site *parent = transport->site;
+    for (uint32_t i = parent->index + 1; route && i < parent->subtree_end; i = world->sites[i].subtree_end)
+        if (world->sites[i].line.connection == route)
+            return put(&world->sites[i], SIDE_DOWN, message, body);
+    return ERR_NETWORK;
+}
+
+enum error_code transport_answer(struct transport *transport, uint64_t reply_to, struct bytes message)
+{
+    (void)transport;
+    (void)reply_to;
+    (void)message;
+    return ERR_NETWORK; // nobody joins here
+}
+
+bool transport_wait(struct transport *transport, int timeout_ms, struct transport_event *ret)
+{
+    inbox_free(transport->current);
+    transport->current = NULL;
+    transport->wake_at = timeout_ms < 0 ? UINT64_MAX : world->now + (uint64_t)timeout_ms;
+    transport->idle = false;
+    if (transport->woken) {
+        transport->woken = false;
+        *ret = (struct transport_event){.type = TRANSPORT_WOKEN};
+        return true;
+    }
+    struct inbox *event = transport->current = transport->first;
+    if (!event) {
+        transport->idle = true;
+        return false;
+    }
+    transport->first = event->next;
+    if (!transport->first)
+        transport->last = &transport->first;
+    *ret = (struct transport_event){.type = event->type,
+                                    .parent = event->parent,
+                                    .peer = world->sites[event->from].self.transport_key,
+                                    .route = event->route,
+                                    .message = buffer_bytes(&event->message),
+                                    .body = buffer_bytes(&event->body)};
+    return true;
+}
+
+void transport_wake(struct transport *transport)
+{
+    if (!transport)
+        return;
+    transport->woken = true;
+    site_plan_turn(transport->site, world->now);
+}
+
+enum error_code transport_self_test(struct transport *transport, struct error *error)
+{
+    (void)transport;
+    (void)error;
+    return OK; // there are no strangers here
+}
+
+const char *transport_listen(const struct transport *transport) { return transport->site->children ? "sim" : ""; }
+const char *transport_join(const struct transport *transport)
+{
+    (void)transport;
+    return "";
+}

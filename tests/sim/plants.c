@@ -1,0 +1,122 @@
+// Calls of production code that the linker leads through here (--wrap): the clock, what shows a station's steps, and the bugs built in on
+// purpose. Without a plant each goes straight on.
+#include <time.h>
+
+#include "relay/core/lane.h"
+#include "relay/core/window.h"
+#include "tests/sim/check.h"
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+enum error_code __real_txn_commit(struct txn *txn, struct error *error);
+enum error_code __wrap_txn_commit(struct txn *txn, struct error *error);
+enum error_code __real_arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error);
+enum error_code __wrap_arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error);
+bool __real_reach_entitles(uint32_t reach, uint32_t tiers_up);
+bool __wrap_reach_entitles(uint32_t reach, uint32_t tiers_up);
+bool __real_window_admits(struct window *window, uint32_t bytes, bool urgent);
+bool __wrap_window_admits(struct window *window, uint32_t bytes, bool urgent);
+unsigned __real_lane_pick(const struct lane_scheduler *scheduler, const uint32_t next_bytes[LANES]);
+unsigned __wrap_lane_pick(const struct lane_scheduler *scheduler, const uint32_t next_bytes[LANES]);
+uint64_t __real_stream_append(struct txn *txn, const struct stream *stream, const struct stream_row *row);
+uint64_t __wrap_stream_append(struct txn *txn, const struct stream *stream, const struct stream_row *row);
+enum error_code __real_writer_submit_arrival(struct writer *writer, struct arrival_job *job);
+enum error_code __wrap_writer_submit_arrival(struct writer *writer, struct arrival_job *job);
+enum error_code __real_writer_submit_call(struct writer *writer, const struct call_job *call);
+enum error_code __wrap_writer_submit_call(struct writer *writer, const struct call_job *call);
+
+// ---- the clock
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    if (!world)
+        return __real_clock_gettime(clock, ret);
+    uint64_t ms = clock == CLOCK_REALTIME ? site_utc_ms(world->current) : world->now + 1000000;
+    *ret = (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    return 0;
+}
+
+// ---- a station's steps
+
+// Another call of a station that is to stop after so many. False: it is stopping, nothing it does happens any more.
+static bool lives(struct site *site)
+{
+    if (!site)
+        return true;
+    if (site->crash_in && --site->crash_in == 0)
+        site->dying = true;
+    return !site->dying;
+}
+
+enum error_code __wrap_writer_submit_arrival(struct writer *writer, struct arrival_job *job)
+{
+    if (!lives(world->current))
+        return ERR_BUSY;
+    enum error_code code = __real_writer_submit_arrival(writer, job);
+    site_submitted(world->current);
+    return code;
+}
+
+enum error_code __wrap_writer_submit_call(struct writer *writer, const struct call_job *call)
+{
+    if (!lives(world->current))
+        return ERR_BUSY;
+    enum error_code code = __real_writer_submit_call(writer, call);
+    site_submitted(world->current);
+    return code;
+}
+
+// ---- bugs
+
+enum error_code __wrap_txn_commit(struct txn *txn, struct error *error)
+{
+    if (planted(SIM_PLANT_early_ack) && world->current && world->current->arriving && chance(100)) {
+        txn_abort(txn);
+        return OK;
+    }
+    return __real_txn_commit(txn, error);
+}
+
+enum error_code __wrap_arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error)
+{
+    enum error_code code = __real_arrival_check(arrival, signers, txn, error);
+    if (code == ERR_FORGED || code == ERR_INPUT)
+        path_taken(SIM_PATH_forged);
+    if (code == OK || code == ERR_NOT_FOUND || !planted(SIM_PLANT_trust_middle) || arrival->is_object)
+        return code;
+    if (header_decode(buffer_bytes(&arrival->header), &arrival->decoded, error) != OK)
+        return code;
+    const struct certificate *signer = signers_find(signers, txn, &arrival->decoded.certificate);
+    if (!signer)
+        return code;
+    arrival->signer = *signer;
+    arrival->checked = true;
+    return OK;
+}
+
+bool __wrap_reach_entitles(uint32_t reach, uint32_t tiers_up)
+{
+    return planted(SIM_PLANT_ignore_reach) || __real_reach_entitles(reach, tiers_up);
+}
+
+bool __wrap_window_admits(struct window *window, uint32_t bytes, bool urgent)
+{
+    if (planted(SIM_PLANT_bulk_first))
+        urgent = false; // nor has urgent its room in the window
+    return __real_window_admits(window, bytes, urgent) || planted(SIM_PLANT_no_window);
+}
+
+unsigned __wrap_lane_pick(const struct lane_scheduler *scheduler, const uint32_t next_bytes[LANES])
+{
+    for (unsigned lane = LANES; planted(SIM_PLANT_bulk_first) && lane > 0; lane--)
+        if (next_bytes[lane - 1])
+            return lane;
+    return __real_lane_pick(scheduler, next_bytes);
+}
+
+uint64_t __wrap_stream_append(struct txn *txn, const struct stream *stream, const struct stream_row *row)
+{
+    if (planted(SIM_PLANT_lost_row) && !row->is_object && stream->lane == LANES)
+        return stream_end(txn, stream);
+    return __real_stream_append(txn, stream, row);
+}

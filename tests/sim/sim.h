@@ -1,0 +1,104 @@
+// The deterministic simulator: stations made of production code on one virtual clock, with a network and disks that fail as the seed says.
+//
+// Production: core, engine, engine_links, link_wire, writer (without its thread), receive, route, author, journal over the memory store,
+// signers, real signatures, apply, ledger, complete. The simulator's: the network (in place of relay/transport.c), the clock
+// (clock_gettime is wrapped), the disk's failures, and the hooks of node/station.c (site.c). The same configuration gives the same digest.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+// name, what happens
+#define SIM_FAULT_LIST(X)                                                                                                                  \
+    X(crash, "a station stops at any step and starts again; what was committed stays")                                                     \
+    X(commit, "a commit's outcome is unknown: the process ends; the changes are there afterwards, or not")                                 \
+    X(full, "a disk is full for a while")                                                                                                  \
+    X(break, "a connection breaks and loses what is in flight")                                                                            \
+    X(partition, "a line carries nothing for a while, in both directions")                                                                 \
+    X(oneway, "a line carries nothing for a while, in one direction")                                                                      \
+    X(slow, "a line of 64 kbit/s, or of a long delay")                                                                                     \
+    X(disk, "a disk takes seconds for a commit")                                                                                           \
+    X(clock, "a station's wall clock jumps by up to ten years, either way")                                                                \
+    X(lose, "a pipe is full for a moment: some messages are not taken and count as lost")                                                  \
+    X(replay, "a message that was delivered once is delivered again")                                                                      \
+    X(tamper, "a station in the middle changes what it passes on")
+
+enum sim_fault {
+#define X(name, what) SIM_FAULT_##name,
+    SIM_FAULT_LIST(X)
+#undef X
+        SIM_FAULTS
+};
+
+// Bugs built in on purpose, each of which exactly one checker must find.
+#define SIM_PLANT_LIST(X)                                                                                                                  \
+    X(none, "", "no bug")                                                                                                                  \
+    X(early_ack, "durable", "a commit of rows that arrived says done, and did nothing")                                                    \
+    X(apply_twice, "once", "what arrived is applied twice")                                                                                \
+    X(skip_place, "feeds", "a feed's next place moves on without a batch")                                                                 \
+    X(ignore_reach, "entitled", "every body travels to the top")                                                                           \
+    X(trust_middle, "bytes", "signatures and roots are not checked, and a middle station changes bodies")                                  \
+    X(no_window, "bounded", "the window admits every piece")                                                                               \
+    X(bulk_first, "urgent", "lanes are served in the reverse order")                                                                       \
+    X(lost_effect, "views", "a batch counts as applied and is not")                                                                        \
+    X(lost_row, "arrived", "what belongs to the bulk lane is journaled and put into no stream")
+
+enum sim_plant {
+#define X(name, checker, what) SIM_PLANT_##name,
+    SIM_PLANT_LIST(X)
+#undef X
+        SIM_PLANTS
+};
+
+// Rare paths: a run says how often it went through each.
+#define SIM_PATH_LIST(X)                                                                                                                   \
+    X(heads, "repair by heads")                                                                                                            \
+    X(gap, "gap")                                                                                                                          \
+    X(resumed, "resumed a part received before")                                                                                           \
+    X(staged, "resumed a staged body after a restart")                                                                                     \
+    X(duplicate, "duplicate batch")                                                                                                        \
+    X(full, "full disk")                                                                                                                   \
+    X(stall, "connection given up by the core")                                                                                            \
+    X(unknown, "commit of unknown outcome")                                                                                                \
+    X(busy, "pipe full")                                                                                                                   \
+    X(forged, "forgery refused")                                                                                                           \
+    X(bodiless, "header without its body")                                                                                                 \
+    X(object, "piece of a certificate or document")                                                                                        \
+    X(down, "batch received from above")                                                                                                   \
+    X(crowd, "more than 64 addressees in one commit")
+
+enum sim_path {
+#define X(name, text) SIM_PATH_##name,
+    SIM_PATH_LIST(X)
+#undef X
+        SIM_PATHS
+};
+
+enum { SIM_TEXT_MAX = 4096 };
+
+struct sim_config {
+    uint64_t seed;
+    uint32_t stations;    // 1..1000
+    uint32_t minutes;     // of faults and work; healing comes on top
+    uint32_t faults;      // 1 << enum sim_fault
+    uint32_t load;        // records a station and hour; 0: 12
+    const char *topology; // "chain", "star", "random", or a CSV file of units
+    enum sim_plant plant;
+    bool trace; // every step to stdout
+};
+
+struct sim_result {
+    uint64_t events, digest, virtual_ms, commits, batches, urgent_behind, // most times that other lanes sent while an urgent row waited
+        injected[SIM_FAULTS], paths[SIM_PATHS];
+    bool failed;
+    const char *checker;      // that fired
+    char story[SIM_TEXT_MAX]; // what it says, and the last steps before it
+};
+
+// Runs one world to its end, or to the first violation. False: it could not be made (story says why).
+bool sim_run(const struct sim_config *config, struct sim_result *ret);
+const char *sim_fault_name(enum sim_fault fault);
+const char *sim_plant_name(enum sim_plant plant);
+const char *sim_plant_checker(enum sim_plant plant); // "" of none
+const char *sim_path_text(enum sim_path path);
+// "all", "none", or names with commas between. False: an unknown one.
+bool sim_faults_parse(const char *list, uint32_t *ret);

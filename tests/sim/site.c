@@ -1,0 +1,361 @@
+// One station: production code with the hooks of node/station.c, started and stopped as a process would be.
+#include "node/complete.h"
+#include "tests/sim/check.h"
+#include "tests/sim/memory.h"
+
+enum {
+    QUIET_MS = 1000,           // as in node/station.c
+    TURNS_AT_ONCE_MAX = 20000, // turns of one station in one millisecond: more is a loop
+};
+static const uint64_t epoch_ms = UINT64_C(1718409600000); // 2024-06-15T00:00Z
+
+uint64_t site_utc_ms(const struct site *site) { return (uint64_t)((int64_t)(epoch_ms + world->now) + (site ? site->clock_offset : 0)); }
+
+// ---- the writer's transactions: as in node/station.c
+
+static void forget(struct site *site) { site->pending_count = site->application_count = 0; }
+
+// The transaction is there: what it recorded has happened.
+static void became_true(struct site *site)
+{
+    for (uint32_t i = 0; i < site->pending_count; i++)
+        model_figure(&world->model, &site->pending[i]);
+    site->pending_count = 0;
+    check_applied(site);
+    forget(site);
+}
+
+static void on_begin(void *context, struct txn *txn)
+{
+    struct site *site = context;
+    forget(site);
+    site->desk = (struct desk){.txn = txn,
+                               .codebook = world->codebook,
+                               .units = world->units,
+                               .unit = (int32_t)site->index,
+                               .self = &site->self,
+                               .ancestors = site->ancestors,
+                               .ancestor_count = site->ancestor_count,
+                               .author = site->author,
+                               .ledger = site->ledger,
+                               .now_ms = utc_ms(),
+                               .delegated = site->delegated};
+    site->stated = site->arriving = false;
+    author_context(site->author, site->desk.now_ms, NULL);
+}
+
+static void on_before_commit(void *context, struct txn *txn, struct grown *grown)
+{
+    struct site *site = context;
+    site->stated = ledger_state(site->ledger, &site->desk) > 0;
+    ledger_flush(site->ledger, txn);
+    author_finish(site->author, txn, grown);
+    uint32_t feed = 1;
+    struct feed_key key;
+    struct feed_state state;
+    if (planted(SIM_PLANT_skip_place) && site->arriving && chance(100) && feed_read(txn, feed, &key, &state)) {
+        state.next += 1;
+        feed_write(txn, feed, &state);
+    }
+}
+
+static void on_aborted(void *context)
+{
+    struct site *site = context;
+    ledger_abort(site->ledger);
+    author_abort(site->author);
+}
+
+static void on_committed(void *context)
+{
+    struct site *site = context;
+    world->result->commits++;
+    if (site->stated && monotonic_ms() + QUIET_MS < site->due_ms)
+        site->due_ms = monotonic_ms() + QUIET_MS;
+    became_true(site);
+}
+
+static void on_fatal(void *context, const struct error *error)
+{
+    (void)error;
+    ((struct site *)context)->dying = true;
+}
+
+static void on_done(void *context)
+{
+    struct site *site = context;
+    if (site->engine)
+        engine_wake(site->engine);
+}
+
+static enum verdict on_apply(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
+                             const struct entry *entries, uint64_t position, const char **reason)
+{
+    struct site *site = context;
+    struct model_feed *feed = model_feed(&world->model, &header->feed, 0, false);
+    site->arriving = true;
+    unsigned times = planted(SIM_PLANT_apply_twice) && chance(50) ? 2 : 1;
+    enum verdict verdict = VERDICT_HELD;
+    bool lost = planted(SIM_PLANT_lost_effect) && header->feed.lane == 4 && chance(200);
+    for (unsigned i = 0; i < times; i++) {
+        site->applications =
+            memory_room(site->applications, site->application_count, &site->application_capacity, sizeof *site->applications);
+        site->applications[site->application_count++] =
+            (struct application){feed ? (uint32_t)(feed - world->model.feeds) : UINT32_MAX, header->first};
+        verdict = lost ? VERDICT_APPLIED : apply_batch(&site->applier, txn, header, signer, entries, position, reason);
+    }
+    return verdict;
+}
+
+static bool on_may_certify(void *context, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer)
+{
+    return apply_may_certify(&((struct site *)context)->applier, txn, certificate, issuer);
+}
+
+static void on_document(void *context, struct txn *txn, const struct hash *hash, struct bytes content)
+{
+    apply_document(&((struct site *)context)->applier, txn, hash, content);
+}
+
+// ---- the engine's
+
+static uint64_t until_midnight_ms(void)
+{
+    const uint64_t day = 24 * 3600 * 1000;
+    return day - (utc_ms() + (uint64_t)world->codebook->tz_minutes * 60000) % day;
+}
+
+static enum error_code on_tick(void *context, struct txn *txn, struct error *error)
+{
+    (void)txn;
+    (void)error;
+    struct site *site = context;
+    site->due_ms = UINT64_MAX;
+    ledger_state(site->ledger, &site->desk);
+    bool more = complete_sign(&site->desk) == COMPLETE_SIGN_MAX;
+    site->due_ms = monotonic_ms() + (more ? 0 : until_midnight_ms() + 1);
+    return OK;
+}
+
+static int64_t on_due(void *context)
+{
+    const struct site *site = context;
+    uint64_t now = monotonic_ms();
+    return site->due_ms == UINT64_MAX ? -1 : site->due_ms <= now ? 0 : (int64_t)(site->due_ms - now);
+}
+
+static void on_documents(void *context, uint32_t *ret_codebook, uint32_t *ret_units)
+{
+    (void)context;
+    *ret_codebook = *ret_units = 1;
+}
+
+static void on_log(void *context, bool alarm, const char *text)
+{
+    if (world->config.trace)
+        printf("%24s %s%s\n", site_name(context), alarm ? "ALARM " : "", text);
+}
+
+static bool on_join(void *context, struct txn *txn, const struct public_key *key, struct bytes request, struct buffer *ret_reply,
+                    struct peer *ret_peer)
+{
+    (void)context;
+    (void)txn;
+    (void)key;
+    (void)request;
+    (void)ret_reply;
+    (void)ret_peer;
+    return false;
+}
+
+// ---- the process
+
+static void start_work(struct site *site)
+{
+    struct author_config author = {.self = &site->self,
+                                   .parent = site->ancestor_count ? &site->ancestors[0] : NULL,
+                                   .sign_key = &site->sign_key,
+                                   .ordinal = 1,
+                                   .nonce = site->generation};
+    struct error error = {0};
+    enum error_code code = signers_create(&world->sites[0].self.hash, &site->signers, &error);
+    assert(code == OK);
+    code = author_create(&author, &site->author, &error);
+    assert(code == OK);
+    code = ledger_create(&site->ledger, &error);
+    assert(code == OK);
+    site->applier = (struct applier){.desk = &site->desk};
+    site->receiver = (struct receiver){.place = {.self = author.self, .parent = author.parent},
+                                       .signers = site->signers,
+                                       .context = site,
+                                       .apply = on_apply,
+                                       .may_certify = on_may_certify,
+                                       .document = on_document};
+    struct writer_hooks hooks = {.context = site,
+                                 .begin = on_begin,
+                                 .before_commit = on_before_commit,
+                                 .aborted = on_aborted,
+                                 .committed = on_committed,
+                                 .fatal = on_fatal,
+                                 .done = on_done};
+    code = writer_create(site->store, &site->receiver, &hooks, false, &site->writer, &error);
+    assert(code == OK);
+}
+
+static void start_engine(struct site *site)
+{
+    struct error error = {0};
+    struct engine_config config = {
+        .store = site->store,
+        .writer = site->writer,
+        .self = &site->self,
+        .parent = site->ancestor_count ? &site->ancestors[0] : NULL,
+        .root = world->sites[0].self.hash,
+        .transport_public = &site->self.transport_key,
+        .transport_secret = &site->transport_key,
+        .listen = site->children ? "sim" : NULL,
+        .parent_endpoint = site->ancestor_count ? "sim" : NULL,
+        .children_max = site->children,
+        .ordinal = 1,
+        .nonce = site->generation,
+        .generation = site->generation,
+        .hooks = {.context = site, .join = on_join, .tick = on_tick, .due_ms = on_due, .documents = on_documents, .log = on_log},
+    };
+    enum error_code code = engine_create(&config, &site->engine, &error);
+    assert(code == OK);
+    engine_begin(site->engine);
+}
+
+static void note_staged(struct site *site)
+{
+    struct txn *txn = check_reader(site);
+    if (txn_count(txn, TABLE_STAGING) > 0)
+        path_taken(SIM_PATH_staged);
+    txn_abort(txn);
+}
+
+void site_start(struct site *site)
+{
+    world->current = site;
+    site->running = true;
+    site->dying = false;
+    site->crash_in = 0;
+    site->commit_planned = false;
+    site->start = ++world->starts;
+    step_note(site, "starts", site->start, 0, 0);
+    if (site->start > world->count)
+        note_staged(site);
+    site->due_ms = monotonic_ms();
+    site->turn_at = UINT64_MAX;
+    check_commit(site); // a commit of unknown outcome is known now
+    start_work(site);
+    start_engine(site);
+    site_plan_turn(site, world->now);
+    world->current = NULL;
+}
+
+void site_stop(struct site *site)
+{
+    if (!site->running)
+        return;
+    world->current = site;
+    site->dying = true;
+    step_note(site, "stops", site->start, 0, 0);
+    // In the order of node/station.c: the writer may still wake the engine.
+    writer_destroy(site->writer);
+    engine_destroy(site->engine);
+    ledger_destroy(site->ledger);
+    author_destroy(site->author);
+    signers_destroy(site->signers);
+    site->writer = NULL;
+    site->engine = NULL;
+    site->running = false;
+    store_memory_restart(site->store);
+    site->line.dialing = 0;
+    network_break(site, false);
+    for (uint32_t i = site->index + 1; i < site->subtree_end; i = world->sites[i].subtree_end)
+        network_break(&world->sites[i], true);
+    world->current = NULL;
+}
+
+static void after_step(struct site *site)
+{
+    if (site->dying) {
+        site_stop(site);
+        plan(world->now + 200 + random_below(chance(200) ? 1800 * 1000 : 20 * 1000), HAPPENS_START, site->index, 0, 0);
+        return;
+    }
+    check_step(site);
+}
+
+void site_plan_turn(struct site *site, uint64_t at)
+{
+    if (!site->running || site->turn_at <= at)
+        return;
+    site->turn_at = at;
+    plan(at, HAPPENS_TURN, site->index, site->start, 0);
+}
+
+void site_turn(struct site *site)
+{
+    world->current = site;
+    site->turn_at = UINT64_MAX;
+    do {
+        engine_turn(site->engine);
+        site->same_turns = site->turns_at == world->now ? site->same_turns + 1 : 0;
+        site->turns_at = world->now;
+        if (site->same_turns > TURNS_AT_ONCE_MAX)
+            check_fail(&check_bounded, "%s: its engine turns %d times in one millisecond", site_name(site), TURNS_AT_ONCE_MAX);
+    } while (!site->dying && !world->over && !site->transport->idle);
+    if (!site->dying && site->transport->wake_at != UINT64_MAX)
+        site_plan_turn(site, site->transport->wake_at > world->now ? site->transport->wake_at : world->now);
+    world->current = NULL;
+    after_step(site);
+}
+
+// Something was handed to the writer: the disk takes its time.
+void site_submitted(struct site *site)
+{
+    if (site->commit_planned)
+        return;
+    site->commit_planned = true;
+    uint32_t most = site->slow_until > world->now ? 4000 : 20;
+    plan(world->now + 1 + random_below(most), HAPPENS_COMMIT, site->index, site->start, 0);
+}
+
+// Arms the disk's failure of the coming commit. Returns whether its changes stay, should its outcome be unknown.
+static bool arm_failure(struct site *site)
+{
+    bool kept = false;
+    if (site->full_until > world->now) {
+        store_memory_fail(site->store, 0, ERR_FULL, false);
+        path_taken(SIM_PATH_full);
+    } else if (world->config.faults & 1u << SIM_FAULT_commit && !world->calm && random_below(4000) == 0) {
+        kept = chance(500);
+        store_memory_fail(site->store, 0, ERR_STORE, kept);
+        path_taken(SIM_PATH_unknown);
+        world->result->injected[SIM_FAULT_commit]++;
+        step_note(site, "commit unknown", kept, 0, 0);
+    }
+    return kept;
+}
+
+void site_commit(struct site *site)
+{
+    world->current = site;
+    site->commit_planned = false;
+    bool kept = arm_failure(site);
+    bool ran = writer_turn(site->writer);
+    if (!ran)
+        store_memory_restart(site->store); // nothing was written: no failure is to come
+    if (site->dying && kept)
+        became_true(site);
+    world->current = NULL;
+    if (site->dying)
+        store_memory_restart(site->store);
+    check_commit(site);
+    after_step(site);
+    // More than one transaction takes may be waiting.
+    if (ran && site->running)
+        site_submitted(site);
+}
