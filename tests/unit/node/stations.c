@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -164,6 +165,7 @@ void stations_root(struct stations *stations)
 static void run_here(const char *directory, int log)
 {
     struct error error = {0};
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // no node outlives its test
     dup2(log, STDERR_FILENO);
     enum error_code code = station_run(directory, &error);
     if (code != OK)
@@ -210,9 +212,13 @@ void stations_stop(struct stations *stations)
     struct error error = {0};
     request.request_case = SANJI__REQUEST__REQUEST_STOP;
     request.stop = &stop;
-    must(client_call_running(stations->root, &request, SANJI__REPLY__REPLY_STOP, &answer, &error), &error);
+    enum error_code code = client_call_running(stations->root, &request, SANJI__REPLY__REPLY_STOP, &answer, &error);
+    if (code != OK)
+        kill(stations->running, SIGKILL);
+    int status = reap(stations);
+    must(code, &error);
     client_finish(&answer);
-    assert_int_equal(reap(stations), 0);
+    assert_int_equal(status, 0);
 }
 
 void stations_kill(struct stations *stations)

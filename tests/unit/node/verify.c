@@ -647,6 +647,21 @@ static void fault_58_what_was_stated_while_the_clock_was_ahead_stands(void **con
     assert_int_equal(report.difference_count, 0);
 }
 
+// The row of the latest time is gone: the rest is judged as of the last one that is left.
+static void fault_10_rot_at_the_end_hides_nothing(void **context)
+{
+    (void)context;
+    plant();
+    for (uint64_t position = v3_last; position <= own_last; position++)
+        flip(TABLE_JOURNAL, position_key(position), ROW_HEADER + 20);
+    planted();
+    verify();
+    assert_int_equal(report.damaged_rows, own_last - v3_last + 1);
+    assert_int_equal(report.batches, v3_last - 1);
+    for (uint64_t i = 0; i < report.difference_count && i < VERIFY_DIFFERENCES_MAX; i++)
+        assert_null(strstr(report.differences[i], "own records"));
+}
+
 static void a_changed_record_is_found(void **context)
 {
     (void)context;
@@ -757,6 +772,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(objects_that_are_not_what_they_say, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_stated_total_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_58_what_was_stated_while_the_clock_was_ahead_stands, setup, teardown),
+        cmocka_unit_test_setup_teardown(fault_10_rot_at_the_end_hides_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_record_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(only_the_first_differences_have_a_text, setup, teardown),
         cmocka_unit_test_setup_teardown(it_tells_how_far_it_is, setup, teardown),

@@ -782,7 +782,7 @@ static void endure(int limit, bool away)
     for (int i = 0; i < WAITS_MAX && poll(&done, 1, 0) == 0; i++)
         transport_wait(parent, WAIT_MS, &event);
     assert_int_equal(done.revents & POLLIN, POLLIN);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < WAITS_MAX && limit && transport_counts(parent).shed == 0; i++)
         transport_wait(parent, WAIT_MS, &event);
     if (limit) {
         assert_true(transport_counts(parent).short_of_room);
