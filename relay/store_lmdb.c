@@ -18,6 +18,7 @@ enum {
     TABLES_MAX = 32,         // room for tables of later versions beside ours
     READERS_MAX = 126,       // over all processes: HTTP threads, and commands beside the node
     RESIZE_WAIT_S = 2,       // readers are shorter than a second; who holds one longer makes the map wait, not the node
+    BEGIN_TRIES_MAX = 1000,  // each fails only when two commits come between two instructions
     READER_CHECK_EVERY = 64, // write transactions: a killed reader pins at most the pages of so many commits
 };
 static const uint64_t map_default = (uint64_t)64 << 30; // address space only
@@ -165,11 +166,33 @@ static void leave(struct lmdb_store *store)
     pthread_mutex_unlock(&store->lock);
 }
 
+// LMDB 0.9.24 registers a reader under the last commit's number and then reads the meta page at number & 1. Two commits in between, and it
+// reads the second one's page, which may not be durable yet. Then a newer commit than the next shows: the reader begins again.
+static int only_durable(MDB_env *env, MDB_txn *txn)
+{
+    for (int tries = 0; tries < BEGIN_TRIES_MAX; tries++) {
+        MDB_envinfo info;
+        int rc = mdb_env_info(env, &info);
+        if (rc || info.me_last_txnid <= mdb_txn_id(txn) + 1)
+            return rc;
+        mdb_txn_reset(txn);
+        rc = mdb_txn_renew(txn);
+        if (rc)
+            return rc;
+    }
+    return EAGAIN;
+}
+
 static int begin_once(struct lmdb_store *store, bool write, MDB_txn **ret)
 {
     if (!enter(store))
         return MDB_PANIC;
     int rc = mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, ret);
+    if (rc == MDB_SUCCESS && !write) {
+        rc = only_durable(store->env, *ret);
+        if (rc)
+            mdb_txn_abort(*ret);
+    }
     if (rc)
         leave(store);
     if (rc == MDB_MAP_RESIZED) {
