@@ -191,6 +191,22 @@ static int64_t on_due(void *context)
 
 // ---- enrolment
 
+static bool may_enrol(void *context, struct txn *txn, const char *unit)
+{
+    const struct station *station = context;
+    const struct units *units = station->desk.units;
+    int32_t at = units_find(units, unit);
+    struct station_id after = {0};
+    struct peer peer;
+    while (peer_next(txn, &after, &peer)) {
+        after = peer.station;
+        int32_t above = peer.barred ? UNIT_NONE : units_find(units, peer.unit);
+        if (above != UNIT_NONE && units_within(units, at, above))
+            return false;
+    }
+    return at != UNIT_NONE;
+}
+
 enum error_code station_host(struct station *station, struct host *ret, struct error *error)
 {
     if (!*station->config.join || !*station->config.listen)
@@ -203,7 +219,9 @@ enum error_code station_host(struct station *station, struct host *ret, struct e
                          .root = station->config.root,
                          .link = engine ? engine_listen(engine) : station->config.listen,
                          .join = engine ? engine_join(engine) : station->config.join,
-                         .transport_key = &station->identity.transport.public_key};
+                         .transport_key = &station->identity.transport.public_key,
+                         .may_enrol = may_enrol,
+                         .context = station};
     return OK;
 }
 

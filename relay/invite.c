@@ -229,6 +229,9 @@ bool admit(struct txn *txn, const struct host *host, const struct public_key *ke
             return refuse(ret_reply, "this token has expired; ask for a new one", "此令牌已过期，请索取新令牌");
         if (unit_taken(txn, row.unit.code))
             return refuse(ret_reply, "the unit has a station already", "该单位已有站点");
+        if (host->may_enrol && !host->may_enrol(host->context, txn, row.unit.code))
+            return refuse(ret_reply, "a station above this unit has been enrolled since; ask it for a token",
+                          "该单位的上级站点已加入，请向其索取令牌");
         if (station_taken(txn, host, &request.station))
             return refuse(ret_reply, "a station with this id is enrolled already", "已有使用此编号的站点");
         if (!enrol(txn, host, &request, &row, now_ms, ret_peer))

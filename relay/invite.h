@@ -20,6 +20,9 @@ struct host {
     const char *link; // our link endpoint, for the reply
     const char *join; // our join endpoint, for the token
     const struct public_key *transport_key;
+    // Whether the unit is still ours to enrol: a station enrolled since above it speaks for it now, and is to be asked. NULL: always.
+    bool (*may_enrol)(void *context, struct txn *txn, const char *unit);
+    void *context;
 };
 
 // A new token, remembered by the hash of its secret only. The token works once, until `expires_ms` (UTC, this station's clock). An address

@@ -1,5 +1,5 @@
 """Villages without a station: the township reports for them, until one gets a station of its own."""
-from harness import Network, check, county, equal, run, table, wait_for
+from harness import Network, check, county, equal, run, sanji, table, wait_for
 from model import Model, month_name, month_of, today
 
 MONTH = month_name(month_of(today()))
@@ -105,6 +105,17 @@ def test_an_invitation_from_a_month_on_leaves_earlier_months_as_they_were_T11():
         equal(top.value("leads", f"{month_name(before)}..{month_name(this)}", "C1-001"), 6, "and both are the village's")
 
 
+def test_an_older_token_does_not_lead_past_a_township_that_has_joined_T11():
+    with Network(UNITS) as net:
+        top = net.init("C").run()
+        token = top.invite("C1-001")[0]
+        town = net.join(top, "C1", serves=True).run()
+        result = sanji("join", f"{net.dir}/past", token, code=1)
+        check("ask it for a token" in result.err, "it says whom to ask", result.err)
+        net.join(town, "C1-001").run()
+
+
 run(test_a_township_reports_for_villages_without_a_station_T12, test_who_may_not_speak_for_whom,
     test_a_village_that_gets_a_station_later_counts_once_T11,
-    test_an_invitation_from_a_month_on_leaves_earlier_months_as_they_were_T11)
+    test_an_invitation_from_a_month_on_leaves_earlier_months_as_they_were_T11,
+    test_an_older_token_does_not_lead_past_a_township_that_has_joined_T11)
