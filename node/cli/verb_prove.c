@@ -59,7 +59,7 @@ static const struct option_spec options[] = {
     {"output", 'o', OPTION_VALUE, "FILE", {"the file to write; - is stdout. It must not exist", "写入的文件；- 为标准输出。文件须不存在"}},
 };
 static const char *const examples[] = {"sanji prove -i children --unit 321081000000 --period 2023-05 -o children.proof",
-                                       "sanji prove -i visits -p 2023-05 --where colour=red -o red.proof", NULL};
+                                       "sanji prove -i children -p 2023-05 --where sex=f -o girls.proof", NULL};
 const struct verb verb_prove = {
     .name = "prove",
     .purpose = {"write the proof of one figure", "出具单个数值的证明"},

@@ -123,8 +123,9 @@ static const struct option_spec options[] = {
     {"check", 0, OPTION_SWITCH, NULL, {"only check them; keep nothing", "只检查，不保存"}},
 };
 static const char *const examples[] = {
-    "sanji record visit -f visits.csv --person wang",
-    "echo '{\"day\": \"2023-05-02\", \"subject\": \"6f...\"}' | sanji record visit",
+    "echo '{\"key\": \"child 17\", \"since\": \"2023-03-05\", \"name\": \"example\", \"birth\": \"2015-01-02\", \"sex\": \"f\", "
+    "\"category\": [\"orphan\"], \"status\": \"active\"}' | sanji record file",
+    "echo '{\"key\": \"child 17\", \"day\": \"2023-05-02\"}' | sanji record visit --person wang",
     "sanji record file -f children.json --check",
     NULL,
 };

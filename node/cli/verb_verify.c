@@ -178,7 +178,7 @@ static const struct option_spec options[] = {
      OPTION_VALUE,
      "HASH",
      {"the root record you trust, 64 hex digits (proof files)", "您信任的根记录，64 位十六进制（用于证明文件）"}}};
-static const char *const examples[] = {"sanji verify", "sanji verify /var/lib/sanji", "sanji verify figure.proof --root 3f9a...", NULL};
+static const char *const examples[] = {"sanji verify", "sanji verify /var/lib/sanji", "sanji verify children.proof", NULL};
 const struct verb verb_verify = {
     .name = "verify",
     .purpose = {"check a station or a proof, from the bytes up", "自底向上核验站点或证明文件"},
