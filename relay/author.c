@@ -150,13 +150,6 @@ uint64_t author_add(struct author *author, struct txn *txn, unsigned lane, unsig
     return draft->state.next + draft->batch.count - 1;
 }
 
-uint64_t author_next(struct author *author, struct txn *txn, unsigned lane, unsigned audience)
-{
-    struct feed_key feed = own_feed(author, lane, audience, NULL);
-    struct draft *draft = find(author, txn, &feed);
-    return draft->state.next + (draft->open ? draft->batch.count : 0);
-}
-
 void author_finish(struct author *author, struct txn *txn, struct grown *grown)
 {
     for (size_t i = 0; i < DRAFTS_MAX; i++) {

@@ -29,8 +29,6 @@ void author_context(struct author *author, uint64_t time_ms, const struct hash *
 // ERR_MEMORY.
 uint64_t author_add(struct author *author, struct txn *txn, unsigned lane, unsigned audience, const struct station_id *addressee,
                     uint32_t reach, uint32_t kind, uint64_t time_ms, struct bytes content, const struct key_id *key);
-// The sequence number that the next entry of a feed would get. Audience UP or SUBTREE.
-uint64_t author_next(struct author *author, struct txn *txn, unsigned lane, unsigned audience);
 // Signs and journals what is open, with its stream rows; adds to `grown` what has grown by all batches of the transaction.
 void author_finish(struct author *author, struct txn *txn, struct grown *grown);
 // Forgets what is open: after an abort, or a commit that failed.

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-
 uint64_t monotonic_ms(void)
 {
     struct timespec now;
@@ -312,8 +311,7 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
                                          .listen = config->listen,
                                          .join = config->join,
                                          .enrolled = engine_enrolled,
-                                         .context = engine,
-                                         .wake_fd_extra = -1};
+                                         .context = engine};
     if (code == OK)
         code = transport_create(&transport, &engine->transport, error);
     crypto_wipe(&transport.secret_key, sizeof transport.secret_key);

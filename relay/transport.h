@@ -22,7 +22,6 @@ struct transport_config {
     // transport_create() and transport_self_test(). May be NULL when `listen` is.
     bool (*enrolled)(void *context, const struct public_key *key);
     void *context;
-    int wake_fd_extra; // reserved: -1
 };
 
 enum transport_event_type {

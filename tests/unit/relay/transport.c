@@ -81,8 +81,7 @@ static struct transport_config config_of(const struct keys *keys, const char *li
                                      .secret_key = keys->secret_key,
                                      .listen = listen,
                                      .join = join,
-                                     .enrolled = enrolled,
-                                     .wake_fd_extra = -1};
+                                     .enrolled = enrolled};
 }
 
 static struct transport *make(const struct keys *keys, const char *listen, const char *join)
