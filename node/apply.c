@@ -21,6 +21,7 @@ static struct speaker speaker_of(const struct desk *desk, const struct header *h
     return (struct speaker){.station = signer->station,
                             .term = signer->term,
                             .ordinal = header->feed.ordinal,
+                            .nonce = header->feed.nonce,
                             .sequence = header->first + index,
                             .time_ms = entry->time_ms,
                             .unit = units_find(desk->units, signer->unit),

@@ -22,7 +22,7 @@ static bool sign_complete(struct desk *desk, int32_t unit, int32_t through, stru
     struct complete complete = {.unit_from = desk->units->items[unit].from,
                                 .term = desk->self->term,
                                 .through = {SANJI__PERIOD_TYPE__MONTH, through},
-                                .head = ledger_head(desk->ledger, desk)};
+                                .head = ledger_head(desk)};
     memcpy(complete.unit, desk->units->items[unit].code, sizeof complete.unit);
     buffer_clear(wire);
     complete_encode(&complete, wire);
@@ -34,7 +34,7 @@ static bool sign_complete(struct desk *desk, int32_t unit, int32_t through, stru
                                    SANJI__ENTRY_KIND__COMPLETE, desk->now_ms, buffer_bytes(wire), NULL);
     if (sequence == 0)
         return false;
-    struct speaker speaker = ledger_own_speaker(desk->ledger, desk, sequence);
+    struct speaker speaker = ledger_own_speaker(desk, sequence);
     const char *reason;
     return ledger_complete(desk->ledger, desk, &complete, &speaker, &reason) == VERDICT_APPLIED;
 }
@@ -46,7 +46,7 @@ uint32_t complete_sign(struct desk *desk)
     int32_t through = month_of_days(civil_of_instant(desk->now_ms, desk->codebook->tz_minutes)) - 1;
     if (through < desk->self->from_period)
         return 0;
-    const struct rank self = ledger_self(desk->ledger, desk);
+    const struct rank self = ledger_self(desk);
     struct buffer *wire = &desk->ledger->wire;
     uint32_t signed_count = 0;
     for (int32_t unit = desk->unit; unit < desk->units->items[desk->unit].subtree_end && signed_count < COMPLETE_SIGN_MAX; unit++) {

@@ -227,7 +227,7 @@ static uint64_t set_values(const struct import *import, bool check_only)
 {
     struct desk *desk = import->desk;
     uint64_t same = 0;
-    struct rank self = ledger_self(desk->ledger, desk);
+    struct rank self = ledger_self(desk);
     for (uint32_t first = 0, end; first < import->count; first = end) {
         const struct import_value *values = &import->values[first];
         for (end = first + 1; end < import->count && same_group(values, &import->values[end]); end++)

@@ -42,23 +42,19 @@ void ledger_destroy(struct ledger *ledger)
     free(ledger);
 }
 
-void ledger_set_ordinal(struct ledger *ledger, uint32_t ordinal) { ledger->ordinal = ordinal; }
-
-uint32_t ledger_own_ordinal(const struct ledger *ledger, const struct desk *desk)
+struct rank ledger_self(const struct desk *desk)
 {
-    return ledger->ordinal ? ledger->ordinal : desk->self->ordinal;
+    struct incarnation mine = author_incarnation(desk->author);
+    return (struct rank){desk->self->term, mine.ordinal, mine.nonce, desk->self->station, 0};
 }
 
-struct rank ledger_self(const struct ledger *ledger, const struct desk *desk)
+struct speaker ledger_own_speaker(const struct desk *desk, uint64_t sequence)
 {
-    return (struct rank){desk->self->term, ledger_own_ordinal(ledger, desk), desk->self->station, 0};
-}
-
-struct speaker ledger_own_speaker(const struct ledger *ledger, const struct desk *desk, uint64_t sequence)
-{
+    struct incarnation mine = author_incarnation(desk->author);
     return (struct speaker){.station = desk->self->station,
                             .term = desk->self->term,
-                            .ordinal = ledger_own_ordinal(ledger, desk),
+                            .ordinal = mine.ordinal,
+                            .nonce = mine.nonce,
                             .sequence = sequence,
                             .time_ms = desk->now_ms,
                             .unit = desk->unit,
@@ -290,6 +286,7 @@ static void speak(struct cached_group *group, const struct statement *statement,
     bool full = statement->extent == SANJI__EXTENT__FULL;
     group->state = (struct group_state){.term = speaker->term,
                                         .ordinal = speaker->ordinal,
+                                        .nonce = speaker->nonce,
                                         .sequence = speaker->sequence,
                                         .station = speaker->station,
                                         .scope = (uint8_t)statement->scope,
@@ -347,7 +344,8 @@ enum verdict ledger_apply(struct ledger *ledger, const struct desk *desk, const 
     if (!group || !spread_init(&spread, ledger, desk, &key, at))
         return VERDICT_HELD;
 
-    struct rank rank = {speaker->term, speaker->ordinal, speaker->station, speaker->sequence}, state = rank_of_group(&group->state);
+    struct rank rank = {speaker->term, speaker->ordinal, speaker->nonce, speaker->station, speaker->sequence},
+                state = rank_of_group(&group->state);
     if (group->known && rank_compare(&rank, &state) <= 0) {
         touch(unit, statement->period, &rank);
         hear(unit, speaker->time_ms, desk->now_ms);
@@ -381,13 +379,15 @@ enum verdict ledger_complete(struct ledger *ledger, const struct desk *desk, con
     if (!unit)
         return VERDICT_HELD;
     hear(unit, speaker->time_ms, desk->now_ms);
-    struct rank rank = {speaker->term, speaker->ordinal, speaker->station, speaker->sequence}, state = rank_of_complete(&unit->complete);
+    struct rank rank = {speaker->term, speaker->ordinal, speaker->nonce, speaker->station, speaker->sequence},
+                state = rank_of_complete(&unit->complete);
     if (unit->complete_known && rank_compare(&rank, &state) <= 0)
         return VERDICT_HELD;
     unit->complete = (struct complete_row){.through = complete->through.number,
                                            .head = complete->head,
                                            .term = rank.term,
                                            .ordinal = rank.ordinal,
+                                           .nonce = rank.nonce,
                                            .station = rank.station,
                                            .sequence = rank.sequence,
                                            .time_ms = speaker->time_ms};

@@ -1,8 +1,8 @@
 // The roll-up views: what every unit stated (GROUPS, CELLS) and the sums of the units below each unit (BELOW). Within one transaction,
 // changes are summed in memory and each touched chunk of cells is written once (ledger_flush), however many entries touched it.
-// One ledger per open station, owned by the writer thread. Readers use the tables through node/figures.h.
+// This station's own incarnation is that of desk->author. One ledger per open station, owned by the writer thread. Readers use the tables through node/figures.h.
 //
-// A group is (definition, unit, period). The highest (term, incarnation ordinal, sequence) speaks for it; FULL replaces all its cells,
+// A group is (definition, unit, period). The highest (term, incarnation, sequence) speaks for it; FULL replaces all its cells,
 // PATCH changes the listed ones. Applying adds the difference to `below` of every ancestor of the unit up to this station's own unit.
 // The tables do not depend on the order in which different feeds arrive; each feed must come in its own order.
 #pragma once
@@ -26,6 +26,7 @@ struct group_state {
     uint8_t scope, basis;
     uint64_t time_ms; // the speaker's clock
     uint64_t full;    // sequence of the speaker's last FULL: where a proof begins
+    uint64_t nonce;   // of the incarnation
 };
 
 // Who signed it: from the batch's header and the signer's certificate.
@@ -37,14 +38,12 @@ struct speaker {
     uint64_t time_ms;    // of the entry
     int32_t unit;        // the certificate's, index in desk->units; UNIT_NONE: not in that tree
     int32_t from_period; // the certificate's: first month it speaks for, 0: since ever
+    uint64_t nonce;      // of the feed: tells two incarnations of one ordinal apart
 };
 
 struct ledger;
 enum error_code ledger_create(struct ledger **ret, struct error *error); // ERR_MEMORY
 void ledger_destroy(struct ledger *ledger);                              // takes NULL
-// The incarnation that this station signs with, when the parent granted a later one than the certificate names. 0: the certificate's.
-// It must be the ordinal of desk->author's feeds. Between transactions only.
-void ledger_set_ordinal(struct ledger *ledger, uint32_t ordinal);
 
 // Applies one statement. Returns VERDICT_APPLIED; VERDICT_REJECTED with `reason` (static text that depends on the bytes only: an
 // unknown unit, a unit not below the signer's, a PATCH without its FULL, a wrong term, a period that cannot be, a scope that is not
@@ -71,7 +70,7 @@ void ledger_flush(struct ledger *ledger, struct txn *txn);
 void ledger_abort(struct ledger *ledger); // forgets it
 
 // Sequence of the last statement that this incarnation signed; 0: none.
-uint64_t ledger_head(struct ledger *ledger, const struct desk *desk);
+uint64_t ledger_head(const struct desk *desk);
 
 // Reading, in any transaction: committed state (call ledger_flush first inside a write transaction).
 bool group_read(struct txn *txn, const struct group_key *group, struct group_state *ret);

@@ -29,7 +29,6 @@ struct own_group {
 
 struct ledger {
     struct ledger_cache cache;
-    uint32_t ordinal; // 0: the certificate's
 
     struct unit_seen *units; // parallel to the tree of `tree`
     int32_t unit_count;
@@ -51,6 +50,5 @@ struct ledger {
 bool ledger_units(struct ledger *ledger, const struct desk *desk);
 uint32_t ledger_unit_id(struct ledger *ledger, const struct desk *desk, int32_t unit);       // UNIT_ID_NONE: the transaction has failed
 struct unit_seen *ledger_unit(struct ledger *ledger, const struct desk *desk, int32_t unit); // with its complete row
-uint32_t ledger_own_ordinal(const struct ledger *ledger, const struct desk *desk);
-struct speaker ledger_own_speaker(const struct ledger *ledger, const struct desk *desk, uint64_t sequence);
+struct speaker ledger_own_speaker(const struct desk *desk, uint64_t sequence);
 void own_clear(struct ledger *ledger);

@@ -8,7 +8,7 @@
 
 enum {
     OWN_SLOTS_MIN = 256,
-    HEAD_SIZE = 4 + 8, // of the META value: ordinal, sequence
+    HEAD_SIZE = 4 + 8 + 8, // of the META value: ordinal, nonce, sequence
 };
 static const char head_name[] = "aggregate/head";
 
@@ -227,7 +227,7 @@ static bool sign_statement(struct ledger *ledger, const struct desk *desk, const
                                    SANJI__ENTRY_KIND__STATEMENT, desk->now_ms, buffer_bytes(&ledger->wire), NULL);
     if (sequence == 0)
         return false;
-    struct speaker speaker = ledger_own_speaker(ledger, desk, sequence);
+    struct speaker speaker = ledger_own_speaker(desk, sequence);
     const char *reason = "";
     // Held when a later term speaks: signed all the same, as a draft. What every tier would reject is never signed.
     if (ledger_apply(ledger, desk, statement, &speaker, &reason) == VERDICT_REJECTED) {
@@ -236,17 +236,20 @@ static bool sign_statement(struct ledger *ledger, const struct desk *desk, const
     }
     uint8_t head[HEAD_SIZE];
     put_be32(head, speaker.ordinal);
-    put_be64(head + 4, sequence);
+    put_be64(head + 4, speaker.nonce);
+    put_be64(head + 12, sequence);
     meta_put(desk->txn, head_name, bytes_of(head, sizeof head));
     return true;
 }
 
-uint64_t ledger_head(struct ledger *ledger, const struct desk *desk)
+uint64_t ledger_head(const struct desk *desk)
 {
+    struct incarnation mine = author_incarnation(desk->author);
     struct bytes head;
-    if (!meta_get(desk->txn, head_name, &head) || head.size != HEAD_SIZE || get_be32(head.data) != ledger_own_ordinal(ledger, desk))
+    if (!meta_get(desk->txn, head_name, &head) || head.size != HEAD_SIZE || get_be32(head.data) != mine.ordinal ||
+        get_be64(head.data + 4) != mine.nonce)
         return 0;
-    return get_be64(head.data + 4);
+    return get_be64(head.data + 12);
 }
 
 // The scratch cells as one statement, or as several when there are more than one may hold: the first keeps its extent, patches follow.
@@ -288,7 +291,7 @@ static uint64_t state_group(struct ledger *ledger, const struct desk *desk, stru
     if (!group)
         return 0;
     own_fold(own);
-    struct rank mine = ledger_self(ledger, desk), state = rank_of_group(&group->state);
+    struct rank mine = ledger_self(desk), state = rank_of_group(&group->state);
     bool spoken = group->known && rank_same_speaker(&mine, &state);
     if (!spoken && !has_effect(own))
         return 0;

@@ -100,6 +100,7 @@ void group_row_encode(struct bytes key, const struct group_state *state, uint8_t
 {
     uint8_t *p = put_u64(ret + ROW_SUM_SIZE, state->term);
     p = put_u32(p, state->ordinal);
+    p = put_u64(p, state->nonce);
     p = put_u64(p, state->sequence);
     p = put_station(p, &state->station);
     *p++ = state->scope;
@@ -117,6 +118,7 @@ bool group_row_decode(struct bytes key, struct bytes row, struct group_state *re
     const uint8_t *p = row.data + ROW_SUM_SIZE;
     ret->term = take_u64(&p);
     ret->ordinal = take_u32(&p);
+    ret->nonce = take_u64(&p);
     ret->sequence = take_u64(&p);
     ret->station = take_station(&p);
     ret->scope = *p++;
@@ -148,6 +150,7 @@ void complete_row_encode(struct bytes key, const struct complete_row *complete, 
     p = put_u64(p, complete->head);
     p = put_u64(p, complete->term);
     p = put_u32(p, complete->ordinal);
+    p = put_u64(p, complete->nonce);
     p = put_station(p, &complete->station);
     p = put_u64(p, complete->sequence);
     p = put_u64(p, complete->time_ms);
@@ -165,6 +168,7 @@ bool complete_row_decode(struct bytes key, struct bytes row, struct complete_row
     ret->head = take_u64(&p);
     ret->term = take_u64(&p);
     ret->ordinal = take_u32(&p);
+    ret->nonce = take_u64(&p);
     ret->station = take_station(&p);
     ret->sequence = take_u64(&p);
     ret->time_ms = take_u64(&p);
@@ -287,7 +291,7 @@ bool complete_row_read(struct txn *txn, uint32_t unit_id, uint32_t period_type, 
 
 bool rank_same_speaker(const struct rank *a, const struct rank *b)
 {
-    return a->term == b->term && a->ordinal == b->ordinal && station_equal(&a->station, &b->station);
+    return a->term == b->term && a->ordinal == b->ordinal && a->nonce == b->nonce && station_equal(&a->station, &b->station);
 }
 
 int rank_compare(const struct rank *a, const struct rank *b)
@@ -299,5 +303,7 @@ int rank_compare(const struct rank *a, const struct rank *b)
     int stations = memcmp(a->station.bytes, b->station.bytes, STATION_ID_SIZE);
     if (stations)
         return stations;
+    if (a->nonce != b->nonce)
+        return a->nonce < b->nonce ? -1 : 1;
     return (a->sequence > b->sequence) - (a->sequence < b->sequence);
 }

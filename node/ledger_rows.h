@@ -9,9 +9,9 @@ enum {
     HEARD_KEY_SIZE = 4,                  // unit id
     COMPLETE_KEY_SIZE = 4 + 1,           // unit id, period type
     ROW_SUM_SIZE = 4,
-    GROUP_ROW_SIZE = ROW_SUM_SIZE + 8 + 4 + 8 + STATION_ID_SIZE + 1 + 1 + 8 + 8,
+    GROUP_ROW_SIZE = ROW_SUM_SIZE + 8 + 4 + 8 + 8 + STATION_ID_SIZE + 1 + 1 + 8 + 8,
     HEARD_ROW_SIZE = ROW_SUM_SIZE + 8 + 8,
-    COMPLETE_ROW_SIZE = ROW_SUM_SIZE + 4 + 8 + 8 + 4 + STATION_ID_SIZE + 8 + 8 + 8,
+    COMPLETE_ROW_SIZE = ROW_SUM_SIZE + 4 + 8 + 8 + 4 + 8 + STATION_ID_SIZE + 8 + 8 + 8,
     CHUNK_ROW_MAX = ROW_SUM_SIZE + CHUNK_CELLS * 11,
     // Of BELOW only: its cell 0 says how many units below have stated this group at all, so that "zero" and "nobody said" differ.
     CHUNK_STATED = 0xFFFF,
@@ -32,6 +32,7 @@ struct complete_row {
     int32_t through;
     uint64_t head, term;
     uint32_t ordinal;
+    uint64_t nonce;
     struct station_id station;
     uint64_t sequence; // of the Complete itself
     uint64_t time_ms;
@@ -59,23 +60,25 @@ bool cells_read(struct txn *txn, enum table table, const struct group_key *group
 bool heard_row_read(struct txn *txn, uint32_t unit_id, struct heard_row *ret);
 bool complete_row_read(struct txn *txn, uint32_t unit_id, uint32_t period_type, struct complete_row *ret);
 
-// Order of speakers: (term, ordinal, station, sequence). The station decides only between two that were given the same term and
-// ordinal, so that no order of arrival can.
+// Order of speakers: (term, ordinal, station, nonce, sequence). The station decides only between two that were given the same term and
+// ordinal, the nonce between two incarnations of one station that were given the same ordinal (by a parent that was restored as well), so
+// that no order of arrival can.
 struct rank {
     uint64_t term;
     uint32_t ordinal;
+    uint64_t nonce;
     struct station_id station;
     uint64_t sequence;
 };
 int rank_compare(const struct rank *a, const struct rank *b);
 bool rank_same_speaker(const struct rank *a, const struct rank *b);
 // This station's own, with sequence 0.
-struct rank ledger_self(const struct ledger *ledger, const struct desk *desk);
+struct rank ledger_self(const struct desk *desk);
 static inline struct rank rank_of_group(const struct group_state *state)
 {
-    return (struct rank){state->term, state->ordinal, state->station, state->sequence};
+    return (struct rank){state->term, state->ordinal, state->nonce, state->station, state->sequence};
 }
 static inline struct rank rank_of_complete(const struct complete_row *row)
 {
-    return (struct rank){row->term, row->ordinal, row->station, row->sequence};
+    return (struct rank){row->term, row->ordinal, row->nonce, row->station, row->sequence};
 }

@@ -119,7 +119,7 @@ static enum error_code check_statement(struct checking *checking, size_t at, str
     checked->cells = statement.cells;
     checked->values = statement.values;
     checked->count = statement.count;
-    checked->rank = (struct rank){signer->term, header->feed.ordinal, signer->station, proved->sequence};
+    checked->rank = (struct rank){signer->term, header->feed.ordinal, header->feed.nonce, signer->station, proved->sequence};
     checking->seen[checked->unit] = true;
     return OK;
 }

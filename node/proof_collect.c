@@ -11,6 +11,7 @@
 struct source {
     struct station_id station;
     uint32_t ordinal;
+    uint64_t nonce;
     uint64_t first, last; // sequences
 };
 
@@ -110,7 +111,9 @@ static int compare_sources(const void *a, const void *b)
 {
     const struct source *x = a, *y = b;
     int stations = memcmp(x->station.bytes, y->station.bytes, STATION_ID_SIZE);
-    return stations ? stations : (x->ordinal > y->ordinal) - (x->ordinal < y->ordinal);
+    if (stations || x->ordinal != y->ordinal)
+        return stations ? stations : x->ordinal < y->ordinal ? -1 : 1;
+    return (x->nonce > y->nonce) - (x->nonce < y->nonce);
 }
 
 // One source for each incarnation that speaks for a group, sorted; NULL without memory.
@@ -121,7 +124,7 @@ static struct source *make_sources(const struct collection *collection, uint32_t
         return NULL;
     for (uint32_t i = 0; i < collection->group_count; i++) {
         const struct group_state *state = &collection->groups[i].state;
-        sources[i] = (struct source){state->station, state->ordinal, state->full, state->sequence};
+        sources[i] = (struct source){state->station, state->ordinal, state->nonce, state->full, state->sequence};
     }
     qsort(sources, collection->group_count, sizeof *sources, compare_sources);
     uint32_t kept = 0;
@@ -159,7 +162,8 @@ static enum error_code take_statement(struct collection *collection, const struc
     struct proved_group *group = unit == UNIT_NONE ? NULL : find_group(collection, unit, statement->period.number);
     uint64_t sequence = row->first + index;
     if (!group || !station_equal(&group->state.station, &feed->station) || group->state.ordinal != feed->ordinal ||
-        group->state.term != statement->term || sequence < group->state.full || sequence > group->state.sequence)
+        group->state.nonce != feed->nonce || group->state.term != statement->term || sequence < group->state.full ||
+        sequence > group->state.sequence)
         return OK;
     if (statement->extent == SANJI__EXTENT__PATCH && !counts(measure, statement))
         return OK;
@@ -218,7 +222,7 @@ static enum error_code take_feeds(struct collection *collection, const struct so
     uint64_t done = 0;
     enum error_code code = OK;
     for (uint32_t id = 1; !code && feed_read(txn, id, &feed, &state); id++) {
-        const struct source key = {.station = feed.station, .ordinal = feed.ordinal};
+        const struct source key = {.station = feed.station, .ordinal = feed.ordinal, .nonce = feed.nonce};
         const struct source *source = feed.lane == SANJI__LANE__AGGREGATE && feed.audience == SANJI__AUDIENCE__UP
                                           ? bsearch(&key, sources, count, sizeof *sources, compare_sources)
                                           : NULL;

@@ -179,8 +179,6 @@ static enum error_code start_work(struct station *station, bool threaded, struct
         code = author_create(&author, &station->author, error);
     if (code == OK)
         code = ledger_create(&station->ledger, error);
-    if (code == OK)
-        ledger_set_ordinal(station->ledger, station->marker.ordinal);
     station->applier = (struct applier){.desk = &station->desk};
     station->receiver = (struct receiver){.place = {.self = author.self, .parent = author.parent},
                                           .signers = station->signers,

@@ -34,6 +34,11 @@ enum error_code author_create(const struct author_config *config, struct author 
     return OK;
 }
 
+struct incarnation author_incarnation(const struct author *author)
+{
+    return (struct incarnation){author->config.ordinal, author->config.nonce};
+}
+
 void author_destroy(struct author *author)
 {
     if (!author)

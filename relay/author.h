@@ -15,6 +15,12 @@ struct author_config {
     uint32_t ordinal; // incarnation
     uint64_t nonce;
 };
+// The incarnation that it signs in.
+struct incarnation {
+    uint32_t ordinal;
+    uint64_t nonce;
+};
+struct incarnation author_incarnation(const struct author *author);
 // ERR_MEMORY; `ret` is the caller's, for author_destroy().
 enum error_code author_create(const struct author_config *config, struct author **ret, struct error *error);
 void author_destroy(struct author *author); // takes NULL; forgets what is open

@@ -374,7 +374,8 @@ static uint32_t apply_entries(struct mate *mate, struct office *office, uint64_t
                                   first + i,
                                   office->now_ms,
                                   units_find(office->units, mate->certificate.unit),
-                                  mate->certificate.from_period};
+                                  mate->certificate.from_period,
+                                  mate->feed.nonce};
         struct statement statement;
         struct complete complete;
         const char *reason;

@@ -190,7 +190,8 @@ static void a_view_that_the_journal_does_not_bear_out_is_no_proof(void **context
                                   .cells = &cell,
                                   .values = &value,
                                   .count = 1};
-    struct speaker speaker = {county->v3.certificate.station, 3, 1, 50, office->now_ms, units_find(office->units, "v3"), 0};
+    struct speaker speaker = {county->v3.certificate.station, 3, 1, 50, office->now_ms, units_find(office->units, "v3"), 0,
+                              county->v3.feed.nonce};
     const char *reason;
     assert_int_equal(ledger_apply(office->ledger, &office->desk, &statement, &speaker, &reason), VERDICT_APPLIED);
     office_commit(office);
