@@ -65,6 +65,14 @@ static bool row_valid(const uint8_t row[ROW_SIZE])
     return memcmp(row + KEY_ID_SIZE + KEY_SIZE, hash.bytes, CHECKSUM_SIZE) == 0;
 }
 
+// Rows are appended before they are synced, so a power cut may keep a later sector and lose an earlier one: that then reads as zeros.
+// No key was ever there, as keys that were needed had been synced.
+static bool row_unwritten(const uint8_t row[ROW_SIZE])
+{
+    static const uint8_t zeros[ROW_SIZE];
+    return memcmp(row, zeros, ROW_SIZE) == 0;
+}
+
 enum error_code keyring_create(const char *directory, struct error *error)
 {
     char keys[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
@@ -161,7 +169,7 @@ static enum error_code read_rows(struct keyring *keyring, uint64_t size, uint8_t
             return file_error(error, tr("%s: can't read", "%s：无法读取"), keyring->path);
         for (ssize_t i = 0; i + ROW_SIZE <= n; i += ROW_SIZE, number++) {
             if (!row_valid(rows + i)) {
-                bad++;
+                bad += !row_unwritten(rows + i);
                 continue;
             }
             bad_inside = bad;
@@ -173,6 +181,7 @@ static enum error_code read_rows(struct keyring *keyring, uint64_t size, uint8_t
     }
     keyring->rows = last_whole + 1;
     keyring->damaged = bad_inside;
+    keyring->unsynced = true; // a process that was killed may have written them and not synced
     return OK;
 }
 

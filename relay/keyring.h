@@ -27,7 +27,7 @@ void keyring_close(struct keyring *keyring);
 
 uint64_t keyring_count(struct keyring *keyring); // keys that can be found
 // Rows in the middle of the file that failed their checksum at opening: those keys are lost here, left as they are, and must be granted
-// anew. For an alarm.
+// anew. For an alarm. Rows of zeros do not count: a power cut lost them before they were synced.
 uint64_t keyring_damaged(struct keyring *keyring);
 
 // Whether it is here; `ret` gets a copy, the caller wipes it.
@@ -38,7 +38,8 @@ bool keyring_forgotten(struct keyring *keyring, const struct key_id *id);
 // this id; ERR_REFUSED: the key was destroyed; ERR_INPUT: a zero key; ERR_LIMIT, ERR_MEMORY; ERR_FULL: no room, nothing changed;
 // ERR_STORE: after a failed sync.
 enum error_code keyring_add(struct keyring *keyring, const struct key_id *id, const struct symmetric_key *key, struct error *error);
-// Makes all added keys durable; nothing to do when none was added. Call it before the commit of what needs them, once per transaction.
+// Makes all keys durable that were added, or found at opening (whoever wrote them may have been killed before it synced them); otherwise
+// there is nothing to do. Call it before the commit of what needs them, once per transaction.
 // ERR_STORE: the outcome is unknown, the process must end and open again; every later change answers the same.
 enum error_code keyring_sync(struct keyring *keyring, struct error *error);
 // Destroys a key: overwritten in the file, synced, wiped from memory. OK also when it was destroyed before. ERR_NOT_FOUND; ERR_STORE: as

@@ -330,6 +330,24 @@ static void fault_5_after_a_failed_sync_nothing_is_promised_any_more(void **stat
     keyring_close(keyring);
 }
 
+static void fault_3_keys_of_a_killed_process_are_synced_before_they_are_relied_on(void **state)
+{
+    (void)state;
+    struct keyring *keyring;
+    struct key_id id = {{7}};
+    struct symmetric_key key = {{4}};
+    assert_int_equal(keyring_open(directory, &keyring, NULL), OK);
+    assert_int_equal(keyring_add(keyring, &id, &key, NULL), OK);
+    keyring_close(keyring); // killed: no sync
+    assert_int_equal(keyring_open(directory, &keyring, NULL), OK);
+    assert_int_equal(keyring_add(keyring, &id, &key, NULL), OK); // is here already
+    kind = DISK;
+    countdown = 1;
+    assert_int_equal(keyring_sync(keyring, NULL), ERR_STORE); // it does sync
+    countdown = 0;
+    keyring_close(keyring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fault_2_a_marker_is_old_or_new, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_7_a_key_that_finds_no_room_is_not_there, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_5_after_a_failed_sync_nothing_is_promised_any_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(fault_3_keys_of_a_killed_process_are_synced_before_they_are_relied_on, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,6 +187,30 @@ static void fault_3_whatever_a_crash_leaves_at_the_end_is_cut_off(void **state)
     buffer_finish(&whole);
 }
 
+static void fault_3_a_sector_that_never_reached_the_disk_is_no_damage(void **state)
+{
+    char keys[FILE_PATH_SIZE];
+    struct buffer whole = {0};
+    assert_int_equal(file_path(*state, "keys", keys, NULL), OK);
+    struct keyring *keyring = open_keyring(*state);
+    for (uint32_t n = 1; n <= 20; n++) // three sectors
+        add(keyring, n);
+    keyring_close(keyring);
+    assert_int_equal(file_read(*state, "keys/keyring", 1 << 20, true, &whole, NULL), OK);
+    memset(whole.data + 512, 0, 512);
+    assert_int_equal(file_replace(keys, "keyring", buffer_bytes(&whole), NULL), OK);
+    buffer_finish(&whole);
+    keyring = open_keyring(*state);
+    assert_int_equal(keyring_damaged(keyring), 0);
+    assert_int_equal(keyring_count(keyring), 12);
+    assert_true(has(keyring, 7) && !has(keyring, 8) && !has(keyring, 15) && has(keyring, 16));
+    add(keyring, 8);
+    keyring_close(keyring);
+    keyring = open_keyring(*state);
+    assert_true(has(keyring, 8) && has(keyring, 20));
+    keyring_close(keyring);
+}
+
 static void fault_10_a_rotten_row_costs_its_own_key_only(void **state)
 {
     struct keyring *keyring = open_keyring(*state);
@@ -306,6 +330,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_key_never_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_39_a_destroyed_key_does_not_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_3_whatever_a_crash_leaves_at_the_end_is_cut_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(fault_3_a_sector_that_never_reached_the_disk_is_no_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_10_a_rotten_row_costs_its_own_key_only, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_12_what_is_no_keyring_is_refused_and_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(one_process_at_a_time_and_nobody_else, setup, teardown),
