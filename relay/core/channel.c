@@ -154,6 +154,8 @@ void sender_rows(struct sender *sender, const struct core_row *rows, uint32_t co
     }
     if (scanned > sender->scanned)
         sender->scanned = scanned;
+    if (sender->scanned > sender->end)
+        sender->end = sender->scanned; // a commit that was read before it was told
     if (sender->scanned == after && !sender->extended)
         sender->end = after; // the stream ends before it was said to: ask again when it grows
     if (sender->repair_end && sender->scanned >= sender->repair_end) {

@@ -219,6 +219,24 @@ static void a_stream_shorter_than_said_is_not_asked_for_ever(void **unused)
     assert_int_equal(load_after(&sender, &skip), 3);
 }
 
+// The shell reads a commit before it says that the stream grew; the peer takes the row and comes back in between.
+static void rows_read_before_they_are_told_are_of_the_stream(void **unused)
+{
+    (void)unused;
+    struct sender sender;
+    struct sender_piece piece;
+    bool skip;
+    sender_init(&sender, OURS, 3, NULL);
+    begin(&sender, OURS, 2);
+    assert_int_equal(load_after(&sender, &skip), 2);
+    sender_rows(&sender, (struct core_row[]){row(3, 10), row(4, 10)}, 2, 4);
+    while (sender_next(&sender, 1024, &piece))
+        sender_sent(&sender, &piece, 1);
+    sender_finish(&sender);
+    assert_int_equal(begin(&sender, OURS, 4), ALARM_NONE); // not: "peer holds more"
+    assert_int_equal(sender.state, SENDER_RUN);
+}
+
 static void positions_far_apart_are_loaded_in_turns(void **unused)
 {
     (void)unused;
@@ -470,6 +488,7 @@ int main(void)
         cmocka_unit_test(acknowledgements_are_checked),
         cmocka_unit_test(endless_gaps_stop_the_channel),
         cmocka_unit_test(a_stream_shorter_than_said_is_not_asked_for_ever),
+        cmocka_unit_test(rows_read_before_they_are_told_are_of_the_stream),
         cmocka_unit_test(positions_far_apart_are_loaded_in_turns),
         cmocka_unit_test(a_receiver_takes_rows_in_order_only),
         cmocka_unit_test(fault_25_26_disorder_is_a_gap),
