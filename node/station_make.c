@@ -1,7 +1,6 @@
 // Making a station: a root's init, and a join with a token.
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -100,22 +99,28 @@ static void remove_made(const char *directory)
     }
 }
 
-static enum error_code into_place(const char *from, const char *to, struct error *error)
+// Makes the name of `path` durable.
+static enum error_code sync_name(const char *path, struct error *error)
 {
-    if (rename(from, to) != 0)
-        return error_set_errno(error, ERR_IO, "%s", to);
     char parent[PATH_SIZE];
-    snprintf(parent, sizeof parent, "%s", to);
+    snprintf(parent, sizeof parent, "%s", path);
     char *slash = strrchr(parent, '/');
     if (slash == parent)
         slash[1] = 0;
     else if (slash)
         *slash = 0;
-    int fd = open(slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return synced ? OK : error_set_errno(error, ERR_IO, "%s", parent);
+    return file_sync_directory(slash ? parent : ".", error);
+}
+
+// Whole at `to`, or still at `from`: what may not last is taken back, so that the same command can be given again.
+static enum error_code into_place(const char *from, const char *to, struct error *error)
+{
+    if (rename(from, to) != 0)
+        return error_set_errno(error, ERR_IO, "%s", to);
+    enum error_code code = sync_name(to, error);
+    if (code != OK)
+        rename(to, from);
+    return code;
 }
 
 // ---- the first transaction
@@ -200,9 +205,11 @@ static enum error_code make(const struct birth *birth, const struct units *units
 {
     struct store *store = NULL;
     struct marker marker = {.station = birth->identity.station, .ordinal = 1, .nonce = crypto_random_u64(), .starts = 1};
+    char keys[PATH_SIZE + 8];
+    snprintf(keys, sizeof keys, "%s/keys", birth->directory);
     enum error_code code = keyring_create(birth->directory, error);
     if (code == ERR_EXISTS)
-        code = OK; // of an earlier try to join
+        code = file_sync_directory(keys, error); // of an earlier try to join, which may have been killed before it did
     if (code == OK)
         code = store_open(birth->directory, STORE_CREATE, 0, &store, error);
     if (code == OK)
@@ -437,8 +444,10 @@ enum error_code station_join(const char *directory, const char *token_text, cons
         snprintf(birth.config.join, ADDRESS_SIZE, "%s", join ? join : "");
         code = identity_create(staging, error);
         if (code == ERR_EXISTS)
-            code = OK;
+            code = file_sync_directory(staging, error); // of an earlier try, which may have been killed before it did
     }
+    if (code == OK)
+        code = sync_name(staging, error); // the parent will know these keys, and no others
     if (code == OK)
         code = identity_load(staging, &birth.identity, error);
     if (code == OK) {
