@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "relay/file.h"
 #include "relay/language.h"
 
 // ---- documents
@@ -108,6 +109,9 @@ static enum error_code count_start(struct station *station, struct error *error)
         return error ? error->code : ERR_MEMORY;
     journal_meta_write(txn, &station->meta);
     enum error_code code = txn_commit(txn, error);
+    // Whoever made it may have been killed between putting it in its place and making that durable.
+    if (code == OK && station->marker.starts == 1)
+        code = file_sync_name(station->directory, error);
     return code == OK ? mark(station, false, error) : code;
 }
 

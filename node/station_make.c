@@ -99,25 +99,12 @@ static void remove_made(const char *directory)
     }
 }
 
-// Makes the name of `path` durable.
-static enum error_code sync_name(const char *path, struct error *error)
-{
-    char parent[PATH_SIZE];
-    snprintf(parent, sizeof parent, "%s", path);
-    char *slash = strrchr(parent, '/');
-    if (slash == parent)
-        slash[1] = 0;
-    else if (slash)
-        *slash = 0;
-    return file_sync_directory(slash ? parent : ".", error);
-}
-
 // Whole at `to`, or still at `from`: what may not last is taken back, so that the same command can be given again.
 static enum error_code into_place(const char *from, const char *to, struct error *error)
 {
     if (rename(from, to) != 0)
         return error_set_errno(error, ERR_IO, "%s", to);
-    enum error_code code = sync_name(to, error);
+    enum error_code code = file_sync_name(to, error);
     if (code != OK)
         rename(to, from);
     return code;
@@ -447,7 +434,7 @@ enum error_code station_join(const char *directory, const char *token_text, cons
             code = file_sync_directory(staging, error); // of an earlier try, which may have been killed before it did
     }
     if (code == OK)
-        code = sync_name(staging, error); // the parent will know these keys, and no others
+        code = file_sync_name(staging, error); // the parent will know these keys, and no others
     if (code == OK)
         code = identity_load(staging, &birth.identity, error);
     if (code == OK) {

@@ -52,6 +52,13 @@ enum error_code file_sync_directory(const char *directory, struct error *error)
     return code;
 }
 
+enum error_code file_sync_name(const char *directory, struct error *error)
+{
+    char parent[FILE_PATH_SIZE];
+    enum error_code code = file_path(directory, "..", parent, error); // right for links and "." too
+    return code == OK ? file_sync_directory(parent, error) : code;
+}
+
 static enum error_code write_new(const char *path, struct bytes content, struct error *error)
 {
     unlink(path); // left by a crash

@@ -20,5 +20,7 @@ enum error_code file_open(const char *path, int flags, bool is_private, int *ret
 // All of it at `offset`, through short writes and interruptions. Sets errno.
 bool file_write_at(int fd, const void *data, size_t size, uint64_t offset);
 enum error_code file_sync_directory(const char *directory, struct error *error);
+// Makes the name of a directory durable: syncs the one that it is in.
+enum error_code file_sync_name(const char *directory, struct error *error);
 // ERR_FULL for what an operator frees room for (ENOSPC, EDQUOT, EFBIG), ERR_IO for the rest. `format` takes the path.
 enum error_code file_error(struct error *error, const char *format, const char *path);
