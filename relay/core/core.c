@@ -230,6 +230,7 @@ static void message(struct link *link, struct step *step, const struct core_even
         link_error(link, step, event);
         break;
     default: // EVENT_HEARD
+        link_heard(link, step);
         break;
     }
 }

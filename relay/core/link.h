@@ -22,7 +22,7 @@ enum {
     LINK_STALL_MS = 20 * 1000,    // pieces on the line and none confirmed: dead, though something may still be heard
     LINK_COMMIT_MS = 120 * 1000,  // arrived, but not acknowledged: a peer with a long commit queue is not dead yet
     LINK_SETTLED_MS = 60 * 1000,  // live that long: the backoff begins anew
-    LINK_HEADS_MS = 600 * 1000,   // for all pages of heads: 50,000 feeds of 100 bytes in ten minutes is 64 kbit/s
+    LINK_HEADS_MS = 60 * 1000,    // for each page of heads: it takes 4 s at 64 kbit/s, behind what else is on the line
     LINK_WITHHELD_MS = 60 * 1000, // a body that we are entitled to is missing for that long: for a person
     LINK_BUSY_MS = 5 * 1000,      // asked of the peer when our own store can't take anything
     LINK_URGENT_MAX = 16 * 1024,  // bytes of urgent rows unacknowledged whatever the credit: four batches of one entry
@@ -78,6 +78,8 @@ void link_opened(struct link *link, struct step *step);
 void link_closed(struct link *link, struct step *step);
 void link_hello(struct link *link, struct step *step, const struct core_hello *hello);
 void link_heads_wanted(struct link *link, struct step *step, unsigned channel);
+// A page came that is not the last one, or something else: while heads come, all that wait for some go on waiting.
+void link_heard(struct link *link, const struct step *step);
 void link_heads_all(struct link *link, struct step *step, unsigned channel);
 void link_piece(struct link *link, struct step *step, const struct core_piece *piece);
 void link_ack(struct link *link, struct step *step, const struct core_event *event);

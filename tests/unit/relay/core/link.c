@@ -141,6 +141,48 @@ static void a_peer_that_commits_slowly_is_not_dead(void **unused)
     drive_finish(&drive);
 }
 
+static void answer_ping(struct drive *drive)
+{
+    const struct core_update *ping = drive_update(drive, UPDATE_SEND_PING, 0);
+    if (!ping)
+        return;
+    struct core_event event = {.type = EVENT_PING, .link = 1, .session = 7};
+    event.ping.token = ping->ping.token;
+    event.ping.reply = true;
+    drive_step(drive, event);
+}
+
+// A repair waits for the peer's heads. They may take long, page after page; when no page comes any more, the question or its answer was
+// lost, and only another session asks again.
+static void fault_50_heads_that_do_not_come_end_the_session(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    uint64_t ends[CORE_CHANNELS] = {[7] = 4, [8] = 4};
+    drive_init(&drive, 2, 1 << 20);
+    drive_add(&drive, 1, ends);
+    struct core_hello hello = drive_hello(7, false);
+    hello.held[7] = hello.held[8] = (struct core_mark){51, 2, 2}; // of another journal
+    drive_greet(&drive, 1, &hello);
+    assert_non_null(drive_update(&drive, UPDATE_WANT_HEADS, 1));
+    for (int page = 0; page < 20; page++) { // slow, for twenty minutes; all of one channel's before the other's
+        uint64_t until = drive.now_ms + LINK_HEADS_MS - 1;
+        while (drive_tick(&drive, until - drive.now_ms))
+            answer_ping(&drive);
+        assert_int_equal(drive_state(&drive, 1), LINK_LIVE);
+        drive_step(&drive, (struct core_event){.type = EVENT_HEARD, .link = 1, .session = 7, .channel = 7});
+    }
+    drive_step(&drive, (struct core_event){.type = EVENT_HEADS_ALL, .link = 1, .session = 7, .channel = 7});
+    uint64_t begin = drive.now_ms;
+    while (drive_state(&drive, 1) == LINK_LIVE) {
+        drive_tick(&drive, 3000);
+        answer_ping(&drive);
+        assert_true(drive.now_ms - begin <= LINK_HEADS_MS);
+    }
+    assert_int_equal(drive.now_ms - begin, LINK_HEADS_MS);
+    drive_finish(&drive);
+}
+
 static void fault_58_a_clock_that_steps_back_stands_still(void **unused)
 {
     (void)unused;
@@ -295,6 +337,7 @@ int main(void)
         cmocka_unit_test(a_quiet_link_pings_and_a_silent_one_dies),
         cmocka_unit_test(pieces_without_confirmation_end_the_session),
         cmocka_unit_test(a_peer_that_commits_slowly_is_not_dead),
+        cmocka_unit_test(fault_50_heads_that_do_not_come_end_the_session),
         cmocka_unit_test(fault_58_a_clock_that_steps_back_stands_still),
         cmocka_unit_test(a_withheld_body_alarms_once),
         cmocka_unit_test(a_removed_link_is_gone),
