@@ -1,5 +1,6 @@
 #include "relay/transport.h"
 #include "relay/gate.h"
+#include "relay/inflow.h"
 #include "relay/language.h"
 #include "relay/listener.h"
 #include "relay/zeromq.h"
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +49,10 @@ struct transport {
     bool connected;
     struct public_key server;
     char detail[400];
+
+    struct inflow inflow; // of links, both ways
+    int parent_fd;
+    uint64_t look_ms; // at it; UINT64_MAX: nothing to look at
 
     struct room room;
     bool changed;             // connections came or went since the last count
@@ -185,11 +191,24 @@ static void tend_join(struct transport *transport, uint64_t now)
         (void)open_join(transport); // should it fail, the next tick tries again
 }
 
+// Cuts the links that bring a message without an end.
+static void tend_links(struct transport *transport, uint64_t now)
+{
+    unsigned again_ms = INFLOW_LOOK_MS;
+    if (transport->inflow.count == 0) {
+        transport->look_ms = UINT64_MAX;
+    } else if (transport->look_ms == UINT64_MAX || now >= transport->look_ms) {
+        transport->counts.endless += inflow_look(&transport->inflow, &again_ms);
+        transport->look_ms = now + again_ms;
+    }
+}
+
 static void tend(struct transport *transport)
 {
+    uint64_t now = now_ms();
+    tend_links(transport, now);
     if (transport->link.fd < 0 && transport->join.fd < 0)
         return;
-    uint64_t now = now_ms();
     tend_room(transport, now);
     tend_join(transport, now);
     bool closed = transport->join.fd >= 0 && !transport->sockets[SOURCE_JOIN];
@@ -201,13 +220,17 @@ static void tend(struct transport *transport)
 
 static enum served serve_listener_watch(struct transport *transport, enum source watch)
 {
-    int change = zeromq_change(transport->sockets[watch]);
+    int fd, change = zeromq_change(transport->sockets[watch], &fd);
     if (change == 0)
         return SERVED_NOTHING;
     transport->changed = true;
     room_change(&transport->room, change);
     if (watch == SOURCE_JOIN_WATCH)
         gate_change(&transport->gate, change);
+    else if (change < 0)
+        inflow_went(&transport->inflow, fd);
+    else if (!inflow_came(&transport->inflow, fd))
+        shutdown(fd, SHUT_RDWR); // there is no memory to watch it with: it will dial again
     if (transport->room.free < transport->room.keep && !transport->counts.short_of_room)
         tend(transport); // now: ZeroMQ's thread goes on accepting
     return SERVED_INSIDE;
@@ -222,6 +245,8 @@ static enum served serve_router(struct transport *transport, enum source source,
     enum zeromq_taken taken = zeromq_take_router(transport->sockets[source], &transport->message, &id, &event.peer);
     if (taken == ZEROMQ_NOTHING)
         return SERVED_NOTHING;
+    if (source == SOURCE_LINK)
+        inflow_whole(&transport->inflow, zeromq_fd(&transport->message));
     if (taken == ZEROMQ_MALFORMED) {
         transport->counts.malformed++;
         return SERVED_INSIDE;
@@ -246,9 +271,12 @@ static const char *attempt_text(enum zeromq_attempt attempt, bool was_connected)
 
 static enum served serve_dial_watch(struct transport *transport, struct transport_event *ret)
 {
-    enum zeromq_attempt attempt = zeromq_attempt(transport->sockets[SOURCE_DIAL_WATCH]);
+    int fd = -1;
+    enum zeromq_attempt attempt = zeromq_attempt(transport->sockets[SOURCE_DIAL_WATCH], &fd);
     if (attempt == ZEROMQ_IDLE)
         return SERVED_NOTHING;
+    if (fd >= 0 && inflow_came(&transport->inflow, fd))
+        transport->parent_fd = fd;
     if (attempt == ZEROMQ_GOING)
         return SERVED_INSIDE;
     *ret = (struct transport_event){.type = TRANSPORT_CONNECTED, .parent = true, .peer = transport->server};
@@ -270,6 +298,7 @@ static enum served serve_parent(struct transport *transport, struct transport_ev
     enum zeromq_taken taken = zeromq_take_client(transport->sockets[SOURCE_PARENT], &transport->message);
     if (taken == ZEROMQ_NOTHING)
         return SERVED_NOTHING;
+    inflow_whole(&transport->inflow, transport->parent_fd);
     if (taken == ZEROMQ_MALFORMED) {
         transport->counts.malformed++;
         return SERVED_INSIDE;
@@ -350,6 +379,7 @@ bool transport_wait(struct transport *transport, int timeout_ms, struct transpor
     do {
         tend(transport); // sets the tick
         uint64_t until = end < transport->tick_ms ? end : transport->tick_ms;
+        until = until < transport->look_ms ? until : transport->look_ms;
         next_turn(transport, until == UINT64_MAX ? -1 : until > now ? (long)(until - now) : 0);
         if (serve_ready(transport, ret))
             return true;
@@ -414,6 +444,8 @@ enum error_code transport_dial(struct transport *transport, const char *endpoint
 void transport_hangup(struct transport *transport)
 {
     close_source(transport, SOURCE_PARENT, SOURCE_DIAL_WATCH);
+    inflow_went(&transport->inflow, transport->parent_fd);
+    transport->parent_fd = -1;
     transport->connected = false;
 }
 
@@ -423,7 +455,7 @@ static enum zeromq_attempt try_stranger(struct transport *transport, void *watch
     void *sockets[] = {watch, transport->sockets[SOURCE_HANDLER]};
     uint64_t end = now_ms() + SELF_TEST_MS;
     for (uint64_t now; (now = now_ms()) < end;) {
-        enum zeromq_attempt attempt = zeromq_attempt(watch);
+        enum zeromq_attempt attempt = zeromq_attempt(watch, NULL);
         if (attempt >= ZEROMQ_CONNECTED)
             return attempt;
         if (attempt == ZEROMQ_IDLE && zeromq_poll(sockets, 2, -1, (long)(end - now)) & 2)
@@ -486,8 +518,8 @@ enum error_code transport_create(const struct transport_config *config, struct t
     if (!transport)
         return error_set_errno(error, ERR_MEMORY, "%s", tr("transport", "传输"));
     transport->config = *config;
-    transport->link.fd = transport->join.fd = -1;
-    transport->tick_ms = UINT64_MAX;
+    transport->link.fd = transport->join.fd = transport->parent_fd = -1;
+    transport->tick_ms = transport->look_ms = UINT64_MAX;
     zeromq_message_init(&transport->message);
     transport->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     transport->context = transport->wake_fd < 0 ? NULL : zeromq_context();
@@ -509,6 +541,7 @@ void transport_destroy(struct transport *transport)
     close_source(transport, SOURCE_LINK, SOURCE_LINK_WATCH);
     close_source(transport, SOURCE_JOIN, SOURCE_JOIN_WATCH);
     zeromq_close(&transport->sockets[SOURCE_HANDLER], &no_watch);
+    inflow_finish(&transport->inflow);
     zeromq_message_finish(&transport->message);
     zeromq_context_end(transport->context);
     listener_close(&transport->link);

@@ -42,7 +42,7 @@ static enum error_code ask_once(void *socket, void *watch, struct bytes request,
         enum zeromq_taken taken = connected ? zeromq_take_client(socket, answer) : ZEROMQ_NOTHING;
         if (taken == ZEROMQ_MESSAGE)
             return OK;
-        enum zeromq_attempt attempt = zeromq_attempt(watch);
+        enum zeromq_attempt attempt = zeromq_attempt(watch, NULL);
         enum error_code code = code_of(attempt);
         if (attempt == ZEROMQ_CONNECTED) {
             connected = true;

@@ -161,7 +161,7 @@ void *zeromq_client(void *context, const char *endpoint, bool ipv6, const struct
 }
 
 // The next event of a watch; 0: none. Two frames: event number (16 bits) and value (32 bits), then an address.
-static unsigned next_event(void *watch)
+static unsigned next_event(void *watch, int *ret_value)
 {
     uint8_t frame[6];
     char address[1];
@@ -169,15 +169,21 @@ static unsigned next_event(void *watch)
     if (zmq_recv(watch, frame, sizeof frame, ZMQ_DONTWAIT) != (int)sizeof frame)
         return 0;
     memcpy(&event, frame, sizeof event);
+    memcpy(ret_value, frame + sizeof event, sizeof *ret_value);
     zmq_recv(watch, address, sizeof address, ZMQ_DONTWAIT);
     return event;
 }
 
-enum zeromq_attempt zeromq_attempt(void *watch)
+enum zeromq_attempt zeromq_attempt(void *watch, int *ret_fd)
 {
-    switch (next_event(watch)) {
+    int value = -1;
+    switch (next_event(watch, &value)) {
     case 0:
         return ZEROMQ_IDLE;
+    case ZMQ_EVENT_CONNECTED:
+        if (ret_fd)
+            *ret_fd = value;
+        return ZEROMQ_GOING;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         return ZEROMQ_CONNECTED;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
@@ -193,9 +199,9 @@ enum zeromq_attempt zeromq_attempt(void *watch)
     }
 }
 
-int zeromq_change(void *watch)
+int zeromq_change(void *watch, int *ret_fd)
 {
-    unsigned event = next_event(watch);
+    unsigned event = next_event(watch, ret_fd);
     return event == ZMQ_EVENT_ACCEPTED ? 1 : event ? -1 : 0;
 }
 
@@ -299,6 +305,8 @@ struct bytes zeromq_part(struct zeromq_message *message, unsigned part)
     zmq_msg_t *frame = msg(&message->frames[part]);
     return bytes_of(zmq_msg_data(frame), zmq_msg_size(frame));
 }
+
+int zeromq_fd(struct zeromq_message *message) { return zmq_msg_get(msg(&message->frames[0]), ZMQ_SRCFD); }
 
 static bool receive(void *socket, struct zeromq_frame *frame) { return zmq_msg_recv(msg(frame), socket, ZMQ_DONTWAIT) >= 0; }
 

@@ -42,9 +42,11 @@ void zeromq_handshake_answer(void *handler, const struct zeromq_handshake *hands
 // What a client's watch says next of its one attempt. REFUSED: our key; ABSENT: no TCP connection; BROKEN: cut in the handshake or
 // after it. These three end it.
 enum zeromq_attempt { ZEROMQ_IDLE, ZEROMQ_GOING, ZEROMQ_CONNECTED, ZEROMQ_REFUSED, ZEROMQ_ABSENT, ZEROMQ_BROKEN };
-enum zeromq_attempt zeromq_attempt(void *watch);
-// What a router's watch says next: a connection came (1) or went (-1), also before its handshake; 0: nothing more now.
-int zeromq_change(void *watch);
+// `ret_fd` (may be NULL) is set when the TCP connection is there.
+enum zeromq_attempt zeromq_attempt(void *watch, int *ret_fd);
+// What a router's watch says next: a connection came (1) or went (-1), also before its handshake, by this descriptor; 0: nothing more
+// now.
+int zeromq_change(void *watch, int *ret_fd);
 
 // A message of two frames: always message and body. Of a ROUTER also who it is for or from.
 struct zeromq_frame {
@@ -61,6 +63,7 @@ enum zeromq_taken zeromq_take_client(void *socket, struct zeromq_message *messag
 // ... and its routing id and the key that the handler accepted. MALFORMED also: the client chose its own id.
 enum zeromq_taken zeromq_take_router(void *socket, struct zeromq_message *message, uint32_t *ret_id, struct public_key *ret_key);
 struct bytes zeromq_part(struct zeromq_message *message, unsigned part); // 0: message, 1: body
+int zeromq_fd(struct zeromq_message *message);                           // the connection it came by; -1: unknown
 
 // Never blocks; all or nothing. `id`: of a ROUTER's connection, else NULL. ERR_BUSY: its pipe is full; ERR_NETWORK: no connection;
 // ERR_LIMIT: a part over `max`; ERR_MEMORY.
