@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import resource
 import select
 import shutil
 import signal
@@ -148,8 +149,13 @@ def sanji(*arguments, stdin=None, code=0, timeout=300, **env):
     return result
 
 
-def _die_with_parent():
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def _in_child(limits):
+    """What a node's process does first: it dies with this one, and keeps to the limits {resource.RLIMIT_...: number}."""
+    def prepare():
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        for what, number in limits.items():
+            resource.setrlimit(what, (number, resource.getrlimit(what)[1]))
+    return prepare
 
 
 # ---- a station
@@ -164,6 +170,7 @@ class Station:
         self.process = None
         self.unit = None
         self.days = 0  # how far its clock is off
+        self.limits = {}  # of its process
 
     def __repr__(self):
         return f"station {self.name}"
@@ -182,7 +189,7 @@ class Station:
         while True:
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen([SANJI, "run", str(self.dir)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                env=environment(TZ=self.tz, days=self.days), preexec_fn=_die_with_parent)
+                                                env=environment(TZ=self.tz, days=self.days), preexec_fn=_in_child(self.limits))
             if not wait or self._listens():
                 return self
             self.process = None
@@ -392,11 +399,11 @@ class Network:
             made.append(self.join(made[-1], unit, serves=depth < len(units) or not leaf).run())
         return made
 
-    def proxy(self, station):
-        """Puts a proxy between a station (not running) and its parent."""
+    def proxy(self, station, kind=None):
+        """Puts a proxy (of `kind`: Proxy below, or proxy.Line) between a station (not running) and its parent."""
         config = station.dir / "station.conf"
         text = config.read_text()
-        proxy = Proxy(re.search(r"^parent = (\S+)$", text, re.M).group(1))
+        proxy = (kind or Proxy)(re.search(r"^parent = (\S+)$", text, re.M).group(1))
         config.write_text(re.sub(r"^parent = \S+$", f"parent = {proxy.address}", text, flags=re.M))
         self.proxies.append(proxy)
         return proxy
