@@ -46,10 +46,12 @@ extern const struct checker check_durable, check_once, check_feeds, check_entitl
 // A violation: the world ends with this step.
 void check_fail(const struct checker *checker, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+// Whether the body of such a batch may be at `site`.
+bool check_may_read(const struct site *site, const struct header *header);
 void check_commit(struct site *site); // scans what is new in the journal
 void check_applied(struct site *site);
-// Returns the signature in a piece that has one.
-struct bytes check_sent(struct site *from, struct site *to, struct site *child, struct bytes message, size_t body_size);
+// Returns what it says, until the next one; NULL: it does not decode.
+const struct link_in *check_sent(struct site *from, struct site *to, struct site *child, struct bytes message, size_t body_size);
 void check_step(struct site *site);
 void check_rest(void);
 void check_free(void);

@@ -4,7 +4,7 @@
 #include "record.pb-c.h"
 #include "tests/sim/check.h"
 
-enum { CELLS = 256 };
+enum { CELLS = 256, ALARMS_LOOKED_AT = 200 };
 
 static bool is_for(const struct model_feed *feed, const struct site *site)
 {
@@ -21,6 +21,41 @@ static bool is_for(const struct model_feed *feed, const struct site *site)
     return false;
 }
 
+// Whether a liar stands between them: then what it lets through is all that can be asked for.
+static bool is_cut(const struct site *origin, const struct site *site)
+{
+    if (!origin->cut)
+        return false;
+    const struct site *first = &world->sites[origin->cut - 1];
+    return site->index <= first->index && first->index < site->subtree_end;
+}
+
+// Above a liar: no more than was signed, all stations the same, and a body that did not come shows.
+static bool has_rest(struct site *site, const struct model_feed *feed, const struct feed_state *state, char *ret, size_t size)
+{
+    const struct site *origin = &world->sites[feed->origin];
+    struct site *first = &world->sites[origin->cut - 1];
+    struct txn *txn = check_reader(first);
+    struct feed_state there;
+    struct alarm alarms[ALARMS_LOOKED_AT];
+    uint32_t id, count = alarm_last(txn, alarms, ALARMS_LOOKED_AT);
+    bool alarmed = false;
+    feed_state_init(&there);
+    feed_find(txn, &feed->key, &id, &there);
+    txn_abort(txn);
+    for (uint32_t i = 0; i < count; i++)
+        alarmed |= strcmp(alarms[i].kind, "body-withheld") == 0;
+    bool whole = !origin->cut_bodies || state->next == model_next(feed);
+    if (!whole || state->next != there.next || state->next > model_next(feed))
+        snprintf(ret, size, "%s has a feed of %s to %llu, and the first station above the liar to %llu", site_name(site), site_name(origin),
+                 (unsigned long long)state->next, (unsigned long long)there.next);
+    else if (site == first && state->bodies < state->next && !alarmed)
+        snprintf(ret, size, "%s has no alarm, and bodies of %s are withheld", site_name(site), site_name(origin));
+    else
+        return true;
+    return false;
+}
+
 static bool has(struct site *site, struct txn *txn, const struct model_feed *feed, char *ret, size_t size)
 {
     uint32_t id;
@@ -28,6 +63,8 @@ static bool has(struct site *site, struct txn *txn, const struct model_feed *fee
     feed_state_init(&state);
     feed_find(txn, &feed->key, &id, &state);
     uint64_t next = model_next(feed);
+    if (feed->key.audience == SANJI__AUDIENCE__UP && is_cut(&world->sites[feed->origin], site))
+        return has_rest(site, feed, &state, ret, size);
     if (state.next == next && state.bodies == next)
         return true;
     snprintf(ret, size, "%s has feed (%s, lane %u, audience %u) to %llu, bodies to %llu, of %llu", site_name(site),
@@ -81,6 +118,18 @@ static void compare(struct site *site, struct txn *txn, uint32_t unit, const str
         }
 }
 
+// The figure as the first station above a liar has it.
+static void as_let_through(const struct site *unit, const struct figure_change *of, int64_t *ret)
+{
+    struct txn *txn = check_reader(&world->sites[unit->cut - 1]);
+    const struct unit *row = &world->units->items[unit->index];
+    struct group_key group = {
+        work_definition(of->definition), unit_id_find(txn, row->code, row->from), {SANJI__PERIOD_TYPE__MONTH, of->month}};
+    memset(ret, 0, CELLS * sizeof *ret);
+    cells_each(txn, &group, false, take_cell, ret);
+    txn_abort(txn);
+}
+
 // Figures of one (definition, month): those of each unit, and the sum of the units below the station's own.
 static void compare_group(struct site *site, struct txn *txn, uint32_t from, uint32_t end)
 {
@@ -89,11 +138,12 @@ static void compare_group(struct site *site, struct txn *txn, uint32_t from, uin
     for (uint32_t i = from; i < end;) {
         uint32_t unit = figures[i].unit;
         int64_t own[CELLS] = {0};
-        for (; i < end && figures[i].unit == unit; i++) {
+        for (; i < end && figures[i].unit == unit; i++)
             own[figures[i].cell] = figures[i].value;
-            if (unit > site->index && unit < site->subtree_end)
-                sum[figures[i].cell] += figures[i].value;
-        }
+        if (is_cut(&world->sites[unit], site))
+            as_let_through(&world->sites[unit], &figures[i - 1], own);
+        for (uint32_t cell = 0; cell < CELLS && unit > site->index && unit < site->subtree_end; cell++)
+            sum[cell] += own[cell];
         if (unit >= site->index && unit < site->subtree_end)
             compare(site, txn, unit, &figures[i - 1], false, own);
     }

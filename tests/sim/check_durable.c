@@ -11,9 +11,10 @@ static void missing(const struct sending *sending, const char *what, uint64_t po
 }
 
 // Whether `from` holds the row of `to`'s stream: the header, or the body too.
-static bool holds(struct txn *mine, struct txn *theirs, const struct stream_row *row, bool body)
+static bool holds(const struct site *site, struct txn *mine, struct txn *theirs, const struct stream_row *row, bool body)
 {
     struct batch_row batch, own;
+    struct header header;
     struct feed_key key;
     struct feed_state state;
     uint64_t position;
@@ -27,7 +28,7 @@ static bool holds(struct txn *mine, struct txn *theirs, const struct stream_row 
     if (!feed_find(mine, &key, &id, &state) || !journal_find(mine, id, batch.first, &position) || !journal_read(mine, position, &own))
         return false;
     return own.first == batch.first && bytes_equal(own.header, batch.header) &&
-           (!body || row->bodiless || batch.body.size == 0 || own.body.size > 0 || batch.body.size == 0);
+           (!body || own.body.size > 0 || header_decode(batch.header, &header, NULL) != OK || !check_may_read(site, &header));
 }
 
 static void check_marks(const struct sending *sending, unsigned channel, const struct core_mark *mark)
@@ -45,7 +46,7 @@ static void check_marks(const struct sending *sending, unsigned channel, const s
         after = row.position;
         // A body that the receiver is not entitled to does not hold its mark back; check_entitled.c knows who is.
         bool body = after <= mark->bodies;
-        if (after > (body ? seen->bodies : seen->headers) && !holds(mine, theirs, &row, body))
+        if (after > (body ? seen->bodies : seen->headers) && !holds(sending->from, mine, theirs, &row, body))
             missing(sending, "acknowledges", after);
     }
     txn_abort(mine);

@@ -17,6 +17,12 @@ static bool entitled(const struct header *header, const struct site *origin, con
     return false;
 }
 
+bool check_may_read(const struct site *site, const struct header *header)
+{
+    const struct model_feed *feed = model_feed(&world->model, &header->feed, 0, false);
+    return feed && entitled(header, &world->sites[feed->origin], site);
+}
+
 static void committed(const struct committed *new)
 {
     const struct site *origin = &world->sites[new->feed->origin];

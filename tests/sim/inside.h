@@ -12,8 +12,11 @@
 #include "tests/sim/sim.h"
 
 enum {
-    RING_MAX = 48,          // last steps, for the story of a failure
-    PIPE_MESSAGES = 1024,   // as ZMQ_SNDHWM
+    RING_MAX = 48,        // last steps, for the story of a failure
+    PIPE_MESSAGES = 1024, // as ZMQ_SNDHWM
+    MATTER_FAULT = 1,     // of random_apart()
+    MATTER_WORK = 2,
+    OLD_MAX = 8,            // messages a liar keeps
     URGENT_BEHIND_MAX = 12, // times that other lanes may send while an urgent row waits: see check_urgent.c
 };
 
@@ -28,6 +31,8 @@ enum happening_kind {
     HAPPENS_FAULT,   // the next fault is injected
     HAPPENS_START,   // a stopped station starts again
     HAPPENS_UNBLOCK, // a line's partition ends
+    HAPPENS_STOP,    // a station stops, as by kill -9
+    HAPPENS_LATE,    // what an older connection carried is read now
 };
 struct happening {
     uint64_t at, order;
@@ -40,7 +45,7 @@ struct happening {
 // ---- lines
 struct parcel { // one message on the line
     struct parcel *next;
-    uint64_t due;
+    uint64_t due, connection; // connection: of one that comes late
     uint32_t piece_bytes;
     struct buffer message, body;
 };
@@ -52,6 +57,8 @@ struct pipe {
     uint64_t busy_until, blocked_since;
     bool blocked, planned, cut; // cut: nobody is at the sending end any more, what is on the line still arrives
     struct parcel *kept;        // delivered before, for a replay
+    uint64_t breaks_in;
+    bool breaks_midrow; // with the next piece that leaves a row unfinished
 };
 struct line {             // between a child and its parent; lives in the child's site
     uint64_t connection;  // 0: none; else its number
@@ -59,6 +66,7 @@ struct line {             // between a child and its parent; lives in the child'
     uint64_t dialing;     // a dial that is on its way
     uint32_t rate, delay; // bytes a second, ms
     struct pipe pipes[2];
+    bool breaks_late; // as soon as something is on the way up: it comes all the same, after the next connection has begun
     // What checkers keep of it.
     struct core_mark seen_ack[CORE_CHANNELS];
     uint64_t urgent_sent[CORE_STREAMS + 1];
@@ -98,7 +106,8 @@ struct site {
     uint8_t *delegated;
     struct line line;
     // of the running process
-    bool running, dying;
+    bool running, dying, died_reading;
+    uint64_t works; // done or missed
     uint64_t start; // number of this process
     uint64_t turn_at, turns_at, same_turns;
     bool commit_planned;
@@ -113,11 +122,20 @@ struct site {
     struct receiver receiver;
     uint64_t due_ms;
     bool stated, arriving;
-    uint32_t crash_in; // sends and submissions until it stops; 0: not planned
+    uint32_t commit_fails; // 1, 2: the next commit's outcome is unknown, and it is not there, or is
+    uint32_t crash_in;     // sends and submissions until it stops; 0: not planned
     // its surroundings
     int64_t clock_offset;
     uint64_t full_until, slow_until;
-    bool tampers;
+    uint32_t wiles;  // 1 << enum sim_fault: what it lies in
+    uint32_t victim; // mute, withhold: whom; 0: nobody
+    struct old {     // old: what it sent once
+        struct buffer message, body;
+        unsigned channel;
+    } old[OLD_MAX];
+    uint32_t cut;               // of a station that is muted or withheld: 1 + the first station above that liar; 0: it is not
+    bool cut_bodies;            // only its bodies
+    uint32_t reads_until_death; // SIGBUS; 0: none is planned
     // of the open transaction; become true when it commits
     struct figure_change *pending;
     uint32_t pending_count, pending_capacity;
@@ -152,12 +170,14 @@ struct world {
     struct model model;
     struct step_record ring[RING_MAX];
     uint64_t ring_count, planted;
-    struct link_decoding *decoding;
+    struct parcel *late, **late_last;
 };
 extern struct world *world;
 
 // world.c
 uint64_t random_next(void);
+uint64_t random_apart(uint64_t matter, uint64_t number);
+void random_back(uint64_t before);
 uint32_t random_below(uint32_t bound);
 bool chance(uint32_t in_1000);
 void plan(uint64_t at, enum happening_kind kind, uint32_t site, uint64_t tag, unsigned side);
@@ -166,6 +186,9 @@ void path_taken(enum sim_path path);
 struct site *site_parent(const struct site *site);
 bool planted(enum sim_plant plant);
 
+// crypto_fast.c
+uint64_t quick_hash(struct bytes data); // for telling runs apart
+
 // topology.c
 bool topology_make(void); // units, sites and certificates
 void topology_free(void);
@@ -173,9 +196,11 @@ void topology_free(void);
 // site.c
 void site_start(struct site *site);
 void site_stop(struct site *site); // as kill -9
+void site_kill(struct site *site); // stops it, and it starts again some time later
 void site_turn(struct site *site);
 void site_commit(struct site *site);
 void site_plan_turn(struct site *site, uint64_t at);
+void site_reads(void); // the current station reads its disk
 uint64_t site_utc_ms(const struct site *site);
 void site_submitted(struct site *site);
 
@@ -183,6 +208,8 @@ void site_submitted(struct site *site);
 void network_dial_done(const struct happening *happening);
 void network_closed(const struct happening *happening);
 void network_pipe(const struct happening *happening);
+void network_late_free(void);
+void network_late(const struct happening *happening);
 void network_unblock(const struct happening *happening);
 void network_break(struct site *child, bool told); // the connection is gone; told: the dialer notices soon
 void network_block(struct site *child, unsigned sides, uint64_t ms);

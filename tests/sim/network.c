@@ -1,5 +1,6 @@
 // Lines between a child and its parent, in place of relay/transport.c: in a connection messages arrive in order; it can break at any moment
 // and loses what is on the line. The dialer is told of that, the listener is not, as with ZeroMQ.
+#include "tests/sim/adversary.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
 
@@ -7,6 +8,7 @@ enum {
     HEARTBEAT_MS = 20 * 1000, // a line that carries nothing is noticed after that long
     UNTOLD_MS = 10 * 1000,    // a dial that nobody answers
     BLOCKED_LOOK_MS = 1000,
+    LATE_MS = 30 * 1000, // until what an old connection carried has been read
 };
 
 static struct site *other_end(struct site *child, enum side from) { return from == SIDE_UP ? site_parent(child) : child; }
@@ -58,6 +60,18 @@ static void inbox_free(struct inbox *event)
     free(event);
 }
 
+static void deliver(struct site *child, enum side side, struct parcel *parcel, uint64_t route)
+{
+    struct site *to = other_end(child, side), *from = side == SIDE_UP ? child : site_parent(child);
+    struct inbox event = {.parent = side == SIDE_DOWN, .from = from->index, .route = route};
+    buffer_append(&event.message, parcel->message.data, parcel->message.size);
+    buffer_append(&event.body, parcel->body.data, parcel->body.size);
+    if (to->running)
+        tell(to, TRANSPORT_MESSAGE, &event);
+    else
+        inbox_free(memcpy(memory_get(1, sizeof event), &event, sizeof event));
+}
+
 // ---- connections
 
 void network_break(struct site *child, bool told)
@@ -74,6 +88,32 @@ void network_break(struct site *child, bool told)
         pipe_empty(&line->pipes[side]);
     memset(line->urgent_sent, 0, sizeof line->urgent_sent);
     line->urgent_behind = 0;
+}
+
+void network_late(const struct happening *happening)
+{
+    struct site *child = &world->sites[happening->site];
+    for (struct parcel **at = &world->late; *at;) {
+        struct parcel *parcel = *at;
+        if (parcel->connection != happening->tag) {
+            at = &parcel->next;
+            continue;
+        }
+        *at = parcel->next;
+        deliver(child, SIDE_UP, parcel, parcel->connection);
+        parcel_free(parcel);
+    }
+    for (world->late_last = &world->late; *world->late_last;)
+        world->late_last = &(*world->late_last)->next;
+}
+
+void network_late_free(void)
+{
+    while (world->late) {
+        struct parcel *parcel = world->late;
+        world->late = parcel->next;
+        parcel_free(parcel);
+    }
 }
 
 void network_free(struct site *child)
@@ -103,9 +143,36 @@ void network_dial_done(const struct happening *happening)
     tell(child, TRANSPORT_CONNECTED, NULL);
 }
 
+// As when a listener still reads an old connection's socket while the dialer has a new one.
+static void break_late(struct site *child)
+{
+    struct pipe *pipe = &child->line.pipes[SIDE_UP];
+    uint64_t connection = child->line.connection;
+    if (!connection)
+        return;
+    for (struct parcel *parcel = pipe->first; parcel; parcel = pipe->first) {
+        pipe->first = parcel->next;
+        parcel->next = NULL;
+        parcel->connection = connection;
+        *world->late_last = parcel;
+        world->late_last = &parcel->next;
+        path_taken(SIM_PATH_late);
+    }
+    pipe->last = &pipe->first;
+    plan(world->now + 1 + random_below(LATE_MS), HAPPENS_LATE, child->index, connection, 0);
+    network_break(child, true);
+}
+
 void network_closed(const struct happening *happening)
 {
     struct site *child = &world->sites[happening->site];
+    if (happening->side >= 2) { // in the middle of a row; or so that what is on the line comes late
+        if (child->line.connection == happening->tag && happening->side == 2)
+            network_break(child, true);
+        else if (child->line.connection == happening->tag)
+            break_late(child);
+        return;
+    }
     if (happening->side) { // a blocked line: noticed now
         if (child->line.connection == happening->tag && (child->line.pipes[0].blocked || child->line.pipes[1].blocked))
             network_break(child, true);
@@ -139,18 +206,6 @@ void network_unblock(const struct happening *happening)
 
 // ---- messages
 
-static void deliver(struct site *child, enum side side, struct parcel *parcel)
-{
-    struct site *to = other_end(child, side), *from = side == SIDE_UP ? child : site_parent(child);
-    struct inbox event = {.parent = side == SIDE_DOWN, .from = from->index, .route = child->line.connection};
-    buffer_append(&event.message, parcel->message.data, parcel->message.size);
-    buffer_append(&event.body, parcel->body.data, parcel->body.size);
-    if (to->running)
-        tell(to, TRANSPORT_MESSAGE, &event);
-    else
-        inbox_free(memcpy(memory_get(1, sizeof event), &event, sizeof event));
-}
-
 void network_pipe(const struct happening *happening)
 {
     struct site *child = &world->sites[happening->site];
@@ -170,7 +225,7 @@ void network_pipe(const struct happening *happening)
             pipe->last = &pipe->first;
         pipe->count--;
         pipe->piece_bytes -= parcel->piece_bytes;
-        deliver(child, (enum side)happening->side, parcel);
+        deliver(child, (enum side)happening->side, parcel, happening->tag);
         parcel_free(pipe->kept);
         pipe->kept = parcel;
     }
@@ -183,26 +238,36 @@ void network_pipe(const struct happening *happening)
 void network_replay(struct site *child, enum side side)
 {
     if (child->line.connection && child->line.pipes[side].kept)
-        deliver(child, side, child->line.pipes[side].kept);
+        deliver(child, side, child->line.pipes[side].kept, child->line.connection);
 }
 
-// A station in the middle changes a bit of what it passes on: of a body, else of a signature.
-static void tamper(struct site *from, struct parcel *parcel, struct bytes signature)
+static void put_parcel(struct site *child, enum side side, struct parcel *parcel)
 {
-    uint8_t *target = parcel->body.data;
-    size_t size = parcel->body.size;
-    if (!from->tampers || !chance(planted(SIM_PLANT_trust_middle) ? 500 : 100))
-        return;
-    if (size == 0) {
-        target = signature.size ? memmem(parcel->message.data, parcel->message.size, signature.data, signature.size) : NULL;
-        size = signature.size;
+    struct line *line = &child->line;
+    struct pipe *pipe = &line->pipes[side];
+    uint64_t begin = pipe->busy_until > world->now ? pipe->busy_until : world->now;
+    pipe->busy_until = begin + (parcel->message.size + parcel->body.size + 80) * 1000 / line->rate;
+    parcel->due = pipe->busy_until + line->delay;
+    *pipe->last = parcel;
+    pipe->last = &parcel->next;
+    pipe->count++;
+    if (!pipe->planned) {
+        pipe->planned = true;
+        plan(parcel->due, HAPPENS_PIPE, child->index, line->connection, side);
     }
-    if (!target)
+}
+
+// A connection that breaks in the middle of a row: now. Its receiver may stop a little later, with the part staged or not.
+static void break_midrow(struct site *child, struct pipe *pipe, struct site *to, const struct link_in *in, size_t body_size)
+{
+    if (!pipe->breaks_midrow || in->type != LINK_PUSH || in->push.piece.offset + body_size >= in->push.piece.size)
         return;
-    uint32_t at = random_below((uint32_t)size);
-    target[at] ^= (uint8_t)(1u << random_below(8));
-    step_note(from, "tampers", at, parcel->body.size, 0);
-    world->result->injected[SIM_FAULT_tamper]++;
+    pipe->breaks_midrow = false;
+    pipe->breaks_in = child->line.delay + 1 + random_below(3000);
+    path_taken(SIM_PATH_midrow);
+    plan(world->now + pipe->breaks_in, HAPPENS_CLOSED, child->index, child->line.connection, 2);
+    if (chance(500))
+        plan(world->now + pipe->breaks_in + 1 + random_below(chance(500) ? 2000 : 60 * 1000), HAPPENS_STOP, to->index, to->start, 0);
 }
 
 static enum error_code put(struct site *child, enum side side, struct bytes message, struct bytes body)
@@ -222,21 +287,29 @@ static enum error_code put(struct site *child, enum side side, struct bytes mess
         return ERR_BUSY;
     }
     uint32_t before = pipe->piece_bytes;
-    struct bytes signature = check_sent(from, other_end(child, side), child, message, body.size);
-    struct parcel *parcel = memory_get(1, sizeof *parcel);
+    struct site *to = other_end(child, side);
+    const struct link_in *in = check_sent(from, to, child, message, body.size);
+    if (!in)
+        return OK;
+    struct parcel *parcel = memory_get(1, sizeof *parcel), *more = memory_get(1, sizeof *more);
     buffer_append(&parcel->message, message.data, message.size);
     buffer_append(&parcel->body, body.data, body.size);
     parcel->piece_bytes = pipe->piece_bytes - before;
-    tamper(from, parcel, signature);
-    uint64_t begin = pipe->busy_until > world->now ? pipe->busy_until : world->now;
-    pipe->busy_until = begin + (message.size + body.size + 80) * 1000 / line->rate;
-    parcel->due = pipe->busy_until + line->delay;
-    *pipe->last = parcel;
-    pipe->last = &parcel->next;
-    pipe->count++;
-    if (!pipe->planned) {
-        pipe->planned = true;
-        plan(parcel->due, HAPPENS_PIPE, child->index, line->connection, side);
+    bool goes = adversary_sends(from, in, side == SIDE_UP, &parcel->message, &parcel->body, &more->message, &more->body);
+    if (more->message.size)
+        put_parcel(child, side, more);
+    else
+        parcel_free(more);
+    if (goes) {
+        put_parcel(child, side, parcel);
+    } else {
+        pipe->piece_bytes = before;
+        parcel_free(parcel);
+    }
+    break_midrow(child, pipe, to, in, body.size);
+    if (side == SIDE_UP && line->breaks_late && pipe->count > 1) {
+        line->breaks_late = false;
+        plan(world->now, HAPPENS_CLOSED, child->index, line->connection, 3);
     }
     return OK;
 }

@@ -4,12 +4,19 @@
 
 #include "relay/core/lane.h"
 #include "relay/core/window.h"
+#include "tests/sim/adversary.h"
 #include "tests/sim/check.h"
 
 int __real_clock_gettime(clockid_t clock, struct timespec *ret);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
 enum error_code __real_txn_commit(struct txn *txn, struct error *error);
 enum error_code __wrap_txn_commit(struct txn *txn, struct error *error);
+bool __real_txn_get(struct txn *txn, enum table table, struct bytes key, struct bytes *ret);
+bool __wrap_txn_get(struct txn *txn, enum table table, struct bytes key, struct bytes *ret);
+void __real_route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
+                        uint64_t position, bool has_body, struct grown *grown);
+void __wrap_route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
+                        uint64_t position, bool has_body, struct grown *grown);
 enum error_code __real_arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error);
 enum error_code __wrap_arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error);
 bool __real_reach_entitles(uint32_t reach, uint32_t tiers_up);
@@ -66,10 +73,33 @@ enum error_code __wrap_writer_submit_call(struct writer *writer, const struct ca
     return code;
 }
 
+bool __wrap_txn_get(struct txn *txn, enum table table, struct bytes key, struct bytes *ret)
+{
+    if (world && world->current)
+        site_reads();
+    return __real_txn_get(txn, table, key, ret);
+}
+
+// ---- liars
+
+void __wrap_route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
+                        uint64_t position, bool has_body, struct grown *grown)
+{
+    enum passing passing = adversary_passes(world ? world->current : NULL, header);
+    if (passing != PASS_WHOLE)
+        path_taken(SIM_PATH_hidden);
+    if (passing != PASS_NOTHING)
+        __real_route_batch(txn, place, header, signer, position, has_body && passing == PASS_WHOLE, grown);
+}
+
 // ---- bugs
 
 enum error_code __wrap_txn_commit(struct txn *txn, struct error *error)
 {
+    if (world && world->current && world->current->died_reading) {
+        txn_abort(txn);
+        return error_set(error, ERR_STORE, "the process died");
+    }
     if (planted(SIM_PLANT_early_ack) && world->current && world->current->arriving && chance(100)) {
         txn_abort(txn);
         return OK;

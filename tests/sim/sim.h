@@ -20,7 +20,17 @@
     X(clock, "a station's wall clock jumps by up to ten years, either way")                                                                \
     X(lose, "a pipe is full for a moment: some messages are not taken and count as lost")                                                  \
     X(replay, "a message that was delivered once is delivered again")                                                                      \
-    X(tamper, "a station in the middle changes what it passes on")
+    X(midrow, "a connection breaks in the middle of a row; the receiver may stop a moment later")                                          \
+    X(late, "a connection breaks, and what was on the line comes after the next one has begun")                                            \
+    X(month, "a station and all below it are cut off for up to thirty days")                                                               \
+    X(read, "a page can't be read: the process dies of it")                                                                                \
+    X(tamper, "a station changes a bit of what it passes on")                                                                              \
+    X(forge, "a station sends what nobody signed: another's name or certificate, its own signature, another encoding of a good one")       \
+    X(old, "a station sends again what it sent long ago")                                                                                  \
+    X(drop, "a station keeps back messages of every kind")                                                                                 \
+    X(ackforge, "a station acknowledges what it does not hold")                                                                            \
+    X(mute, "a station passes nothing of one below it on upwards any more")                                                                \
+    X(withhold, "a station passes the headers of one below it on upwards without their bodies")
 
 enum sim_fault {
 #define X(name, what) SIM_FAULT_##name,
@@ -28,6 +38,10 @@ enum sim_fault {
 #undef X
         SIM_FAULTS
 };
+
+#define SIM_WICKED                                                                                                                         \
+    (1u << SIM_FAULT_tamper | 1u << SIM_FAULT_forge | 1u << SIM_FAULT_old | 1u << SIM_FAULT_drop | 1u << SIM_FAULT_ackforge |              \
+     1u << SIM_FAULT_mute | 1u << SIM_FAULT_withhold)
 
 // Bugs built in on purpose, each of which exactly one checker must find.
 #define SIM_PLANT_LIST(X)                                                                                                                  \
@@ -64,6 +78,9 @@ enum sim_plant {
     X(bodiless, "header without its body")                                                                                                 \
     X(object, "piece of a certificate or document")                                                                                        \
     X(down, "batch received from above")                                                                                                   \
+    X(midrow, "broken in the middle of a row")                                                                                             \
+    X(late, "message of a connection before")                                                                                              \
+    X(hidden, "row left out by a liar")                                                                                                    \
     X(crowd, "more than 64 addressees in one commit")
 
 enum sim_path {
@@ -73,22 +90,28 @@ enum sim_path {
         SIM_PATHS
 };
 
-enum { SIM_TEXT_MAX = 4096 };
+enum { SIM_TEXT_MAX = 4096, SIM_SKIPS_MAX = 64, SIM_LOAD = 12 /* records a station and hour */ };
 
 struct sim_config {
     uint64_t seed;
     uint32_t stations;    // 1..1000
     uint32_t minutes;     // of faults and work; healing comes on top
     uint32_t faults;      // 1 << enum sim_fault
-    uint32_t load;        // records a station and hour; 0: 12
+    uint32_t load;        // records a station and hour; 0: SIM_LOAD
     const char *topology; // "chain", "star", "random", or a CSV file of units
     enum sim_plant plant;
+    bool fast;  // stand-ins for signatures and checksums (crypto_fast.c): the same steps in less time
     bool trace; // every step to stdout
+    uint32_t skip_count;
+    struct sim_skip {
+        uint32_t from, to;
+    } skips[SIM_SKIPS_MAX]; // faults that are left out, by their number in the order of injection; the others stay what they were
 };
 
 struct sim_result {
     uint64_t events, digest, virtual_ms, commits, batches, urgent_behind, // most times that other lanes sent while an urgent row waited
         injected[SIM_FAULTS], paths[SIM_PATHS];
+    uint32_t faults; // numbers given to faults so far
     bool failed;
     const char *checker;      // that fired
     char story[SIM_TEXT_MAX]; // what it says, and the last steps before it
@@ -100,5 +123,17 @@ const char *sim_fault_name(enum sim_fault fault);
 const char *sim_plant_name(enum sim_plant plant);
 const char *sim_plant_checker(enum sim_plant plant); // "" of none
 const char *sim_path_text(enum sim_path path);
-// "all", "none", or names with commas between. False: an unknown one.
+// "all", "none", "honest" (no liars), "wicked" (liars), or such words and names with commas between. False: an unknown one.
 bool sim_faults_parse(const char *list, uint32_t *ret);
+// "3-17,20": False: not a list of ranges, or too long.
+bool sim_skips_parse(const char *list, struct sim_config *ret);
+// The command that runs such a world, without --trace.
+void sim_command(const struct sim_config *config, char *ret, size_t size);
+
+// ---- the shortest story (shrink.c)
+
+// Runs one world in a process of its own. A process that crashes or hangs has failed too: its checker is "crash" or "hang".
+bool sim_run_apart(const struct sim_config *config, unsigned seconds, struct sim_result *ret);
+// Looks for the smallest world in which the checker of `result` still fires, for about so long: shorter, with fewer kinds of faults, fewer
+// faults, fewer stations, less load. Both are replaced by what was found.
+void sim_shrink(struct sim_config *config, struct sim_result *result, unsigned seconds);

@@ -11,6 +11,15 @@ static const uint64_t epoch_ms = UINT64_C(1718409600000); // 2024-06-15T00:00Z
 
 uint64_t site_utc_ms(const struct site *site) { return (uint64_t)((int64_t)(epoch_ms + world->now) + (site ? site->clock_offset : 0)); }
 
+void site_reads(void)
+{
+    struct site *site = world->current;
+    if (site->reads_until_death && --site->reads_until_death == 0) {
+        site->dying = site->died_reading = true;
+        step_note(site, "dies reading", 0, 0, 0);
+    }
+}
+
 // ---- the writer's transactions: as in node/station.c
 
 static void forget(struct site *site) { site->pending_count = site->application_count = 0; }
@@ -238,7 +247,7 @@ void site_start(struct site *site)
 {
     world->current = site;
     site->running = true;
-    site->dying = false;
+    site->dying = site->died_reading = false;
     site->crash_in = 0;
     site->commit_planned = false;
     site->start = ++world->starts;
@@ -278,11 +287,16 @@ void site_stop(struct site *site)
     world->current = NULL;
 }
 
+void site_kill(struct site *site)
+{
+    site_stop(site);
+    plan(world->now + 200 + random_below(chance(200) ? 1800 * 1000 : 20 * 1000), HAPPENS_START, site->index, 0, 0);
+}
+
 static void after_step(struct site *site)
 {
     if (site->dying) {
-        site_stop(site);
-        plan(world->now + 200 + random_below(chance(200) ? 1800 * 1000 : 20 * 1000), HAPPENS_START, site->index, 0, 0);
+        site_kill(site);
         return;
     }
     check_step(site);
@@ -330,11 +344,10 @@ static bool arm_failure(struct site *site)
     if (site->full_until > world->now) {
         store_memory_fail(site->store, 0, ERR_FULL, false);
         path_taken(SIM_PATH_full);
-    } else if (world->config.faults & 1u << SIM_FAULT_commit && !world->calm && random_below(4000) == 0) {
-        kept = chance(500);
+    } else if (site->commit_fails) {
+        kept = site->commit_fails == 2;
         store_memory_fail(site->store, 0, ERR_STORE, kept);
         path_taken(SIM_PATH_unknown);
-        world->result->injected[SIM_FAULT_commit]++;
         step_note(site, "commit unknown", kept, 0, 0);
     }
     return kept;
@@ -346,9 +359,11 @@ void site_commit(struct site *site)
     site->commit_planned = false;
     bool kept = arm_failure(site);
     bool ran = writer_turn(site->writer);
-    if (!ran)
+    if (ran)
+        site->commit_fails = 0;
+    else
         store_memory_restart(site->store); // nothing was written: no failure is to come
-    if (site->dying && kept)
+    if (site->dying && kept && !site->died_reading)
         became_true(site);
     world->current = NULL;
     if (site->dying)

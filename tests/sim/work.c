@@ -6,7 +6,6 @@
 #include "tests/sim/memory.h"
 
 enum {
-    LOAD = 12, // records a station and hour
     HOUR_MS = 3600 * 1000,
     CELLS_USED = 200, // cells of an indicator: four chunks
     MONTHS = 3,
@@ -156,15 +155,12 @@ static void finished(void *argument, enum error_code code, const struct error *e
 
 static void plan_work(struct site *site)
 {
-    uint32_t load = world->config.load ? world->config.load : LOAD;
+    uint32_t load = world->config.load ? world->config.load : SIM_LOAD;
     plan(world->now + 1 + random_below(2 * HOUR_MS / load), HAPPENS_WORK, site->index, 0, 0);
 }
 
-void work_do(struct site *site)
+static void submit_work(struct site *site)
 {
-    plan_work(site);
-    if (!site->running)
-        return;
     uint32_t dice = random_below(100);
     struct work *work = memory_get(1, sizeof *work);
     *work = (struct work){.site = site, .random = random_next()};
@@ -181,8 +177,23 @@ void work_do(struct site *site)
     world->current = NULL;
 }
 
+// Each station's work is drawn apart: what it records does not depend on what happened to it.
+static uint64_t work_apart(struct site *site) { return random_apart(MATTER_WORK, (uint64_t)site->index << 32 | ++site->works); }
+
+void work_do(struct site *site)
+{
+    uint64_t before = work_apart(site);
+    plan_work(site);
+    if (site->running)
+        submit_work(site);
+    random_back(before);
+}
+
 void work_begin(void)
 {
-    for (uint32_t i = 0; i < world->count; i++)
+    for (uint32_t i = 0; i < world->count; i++) {
+        uint64_t before = work_apart(&world->sites[i]);
         plan_work(&world->sites[i]);
+        random_back(before);
+    }
 }

@@ -2,6 +2,8 @@
 #include <stdarg.h>
 #include <time.h>
 
+#include "relay/row.h"
+#include "tests/sim/adversary.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
 
@@ -29,29 +31,89 @@ const char *sim_plant_name(enum sim_plant plant) { return plants[plant][0]; }
 const char *sim_plant_checker(enum sim_plant plant) { return plants[plant][1]; }
 const char *sim_path_text(enum sim_path path) { return path_texts[path]; }
 
+static uint32_t faults_of(const char *name, size_t size)
+{
+    static const struct {
+        const char *name;
+        uint32_t faults;
+    } groups[] = {{"all", (1u << SIM_FAULTS) - 1}, {"honest", ((1u << SIM_FAULTS) - 1) & ~SIM_WICKED}, {"wicked", SIM_WICKED}};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+        if (strlen(groups[i].name) == size && memcmp(groups[i].name, name, size) == 0)
+            return groups[i].faults;
+    for (int i = 0; i < SIM_FAULTS; i++)
+        if (strlen(fault_names[i]) == size && memcmp(fault_names[i], name, size) == 0)
+            return 1u << i;
+    return 0;
+}
+
 bool sim_faults_parse(const char *list, uint32_t *ret)
 {
-    if (strcmp(list, "none") == 0 || strcmp(list, "all") == 0) {
-        *ret = *list == 'a' ? (1u << SIM_FAULTS) - 1 : 0;
-        return true;
-    }
     uint32_t faults = 0;
-    while (*list) {
+    while (*list && strcmp(list, "none") != 0) {
         size_t size = strcspn(list, ",");
-        int found = -1;
-        for (int i = 0; i < SIM_FAULTS; i++)
-            if (strlen(fault_names[i]) == size && memcmp(fault_names[i], list, size) == 0)
-                found = i;
-        if (found < 0)
+        uint32_t more = faults_of(list, size);
+        if (!more)
             return false;
-        faults |= 1u << found;
+        faults |= more;
         list += size + (list[size] == ',');
     }
     *ret = faults;
     return true;
 }
 
+bool sim_skips_parse(const char *list, struct sim_config *ret)
+{
+    uint32_t count = 0;
+    struct sim_skip skips[SIM_SKIPS_MAX];
+    while (*list && count < SIM_SKIPS_MAX) {
+        char *end;
+        struct sim_skip skip = {.from = (uint32_t)strtoul(list, &end, 10)};
+        skip.to = skip.from;
+        if (*end == '-')
+            skip.to = (uint32_t)strtoul(end + 1, &end, 10);
+        if (end == list || skip.from == 0 || skip.to < skip.from || (*end && *end != ','))
+            return false;
+        skips[count++] = skip;
+        list = end + (*end == ',');
+    }
+    if (*list)
+        return false;
+    memcpy(ret->skips, skips, count * sizeof *skips);
+    ret->skip_count = count;
+    return true;
+}
+
+void sim_command(const struct sim_config *config, char *ret, size_t size)
+{
+    int at = snprintf(ret, size, "sim --seed %llu --stations %u --hours %g --topology %s", (unsigned long long)config->seed,
+                      config->stations, config->minutes / 60.0, config->topology);
+    at += snprintf(ret + at, size - (size_t)at, " --load %u --crypto %s --faults %s", config->load ? config->load : SIM_LOAD,
+                   config->fast ? "fast" : "real", config->faults ? "" : "none");
+    bool first = true;
+    for (int i = 0; i < SIM_FAULTS; i++)
+        if (config->faults & 1u << i) {
+            at += snprintf(ret + at, size - (size_t)at, "%s%s", first ? "" : ",", fault_names[i]);
+            first = false;
+        }
+    for (uint32_t i = 0; i < config->skip_count && (size_t)at + 40 < size; i++)
+        at += snprintf(ret + at, size - (size_t)at, "%s%u-%u", i ? "," : " --skip-faults ", config->skips[i].from, config->skips[i].to);
+    if (config->plant && (size_t)at < size)
+        snprintf(ret + at, size - (size_t)at, " --plant %s", plants[config->plant][0]);
+}
+
 // ---- chance: splitmix64 (Steele and others 2014), apart from the stations' own randomness
+
+// From here on chance is that of one matter (a fault, a piece of work) and depends on nothing that happened before, so that leaving one out
+// leaves the others as they are. Returns what random_back() goes on with.
+uint64_t random_apart(uint64_t matter, uint64_t number)
+{
+    uint64_t before = world->random;
+    world->random = (world->config.seed * 0x2545F4914F6CDD1Du ^ matter << 56) + number * 0x9FB21C651E98DF25u;
+    random_next();
+    return before;
+}
+
+void random_back(uint64_t before) { world->random = before; }
 
 uint64_t random_next(void)
 {
@@ -101,6 +163,7 @@ void check_fail(const struct checker *checker, const char *format, ...)
         return;
     struct sim_result *result = world->result;
     world->over = result->failed = true;
+    result->virtual_ms = world->now;
     result->checker = checker->name;
     size_t at = 0, size = sizeof result->story;
     uint64_t count = world->ring_count < RING_MAX ? world->ring_count : RING_MAX;
@@ -178,6 +241,13 @@ static void happen(const struct happening *happening)
         if (!world->calm)
             faults_next();
         return;
+    case HAPPENS_LATE:
+        network_late(happening);
+        return;
+    case HAPPENS_STOP:
+        if (same)
+            site_kill(site);
+        return;
     case HAPPENS_START:
         if (!site->running)
             site_start(site);
@@ -199,16 +269,24 @@ static void run_until(uint64_t end)
 
 // ---- a run
 
-// All of a store, so that two runs can be told apart by what they kept.
+// What a row says, without signatures and its checksum: those depend on --crypto.
+static void digest_value(enum table table, struct bytes value)
+{
+    if (table == TABLE_OBJECTS || table == TABLE_JOURNAL || table == TABLE_EVIDENCE || table == TABLE_STAGING)
+        digest(value.size);
+    else if (value.size > ROW_CHECKSUM_SIZE)
+        digest(quick_hash(bytes_of(value.data, value.size - ROW_CHECKSUM_SIZE)));
+}
+
+// All of a store, so that two runs can be told apart by what they kept. (The bytes of batches: check_bytes.c.)
 static void digest_store(struct site *site)
 {
     struct txn *txn = check_reader(site);
     for (int table = 0; table < TABLE_COUNT; table++) {
         struct cursor *cursor = cursor_open(txn, (enum table)table);
         for (bool on = cursor_next(cursor); on; on = cursor_next(cursor)) {
-            struct hash hash = crypto_hash(TAG_DIGEST, cursor_key(cursor)), value = crypto_hash(TAG_DIGEST, cursor_value(cursor));
-            digest(get_be64(hash.bytes));
-            digest(get_be64(value.bytes));
+            digest(quick_hash(cursor_key(cursor)));
+            digest_value((enum table)table, cursor_value(cursor));
         }
         cursor_close(cursor);
     }
@@ -243,8 +321,10 @@ static void finish(void)
         free(site->applications);
         free(site->held);
         free(site->delegated);
+        adversary_free(site);
         buffer_finish(&site->wire);
     }
+    network_late_free();
     check_free();
     model_finish(&world->model);
     topology_free();
@@ -263,6 +343,7 @@ bool sim_run(const struct sim_config *config, struct sim_result *ret)
         return false;
     crypto_random_replay(seed);
     world = &this;
+    this.late_last = &this.late;
     bool made = topology_make();
     if (made) {
         for (uint32_t i = 0; i < world->count; i++)
