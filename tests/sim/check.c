@@ -6,8 +6,8 @@
 #include "relay/arena.h"
 #include "tests/sim/memory.h"
 
-static const struct checker *const checkers[] = {&check_durable, &check_once,   &check_feeds, &check_entitled, &check_bytes,
-                                                 &check_bounded, &check_urgent, &check_views, &check_arrived};
+static const struct checker *const checkers[] = {&check_durable, &check_evidence, &check_once,   &check_feeds, &check_entitled,
+                                                 &check_bytes,   &check_bounded,  &check_urgent, &check_views, &check_arrived};
 enum { CHECKERS = sizeof checkers / sizeof *checkers };
 
 static struct arena message_arena;
@@ -43,13 +43,14 @@ static void learn(struct committed *new)
                                 .committed_ms = world->now,
                                 .header = new->header->hash,
                                 .body = crypto_hash(TAG_DIGEST, new->row->body)};
-    struct model_feed *feed = model_feed(&world->model, &new->header->feed, new->site->index, true);
-    if (model_next(feed) == batch.first) {
-        model_append(feed, &batch);
+    struct model_feed *feed = model_feed(&world->model, &new->header->feed, new->site->unit, true);
+    struct model_history *history = model_history(feed, new->site->twin);
+    if (model_next(history) == batch.first) {
+        model_append(history, &batch);
         world->result->batches++;
     } else {
         check_fail(&check_feeds, "%s signed place %llu of its feed where %llu is next", site_name(new->site),
-                   (unsigned long long)batch.first, (unsigned long long)model_next(feed));
+                   (unsigned long long)batch.first, (unsigned long long)model_next(history));
     }
 }
 
@@ -57,7 +58,7 @@ static void note_row(const struct site *site, const struct committed *new)
 {
     step_note(site, new->row->from.bytes[0] || new->truth == NULL ? "stores" : "holds", new->position, new->header->first,
               new->row->body.size);
-    if (new->feed &&new->feed->origin != site->index) {
+    if (new->feed &&new->feed->origin != site->unit) {
         if (new->row->body.size == 0)
             path_taken(SIM_PATH_bodiless);
         if (new->header->feed.audience != SANJI__AUDIENCE__UP)
@@ -79,7 +80,7 @@ static void scan_row(struct site *site, struct txn *txn, uint64_t position)
     if (station_equal(&row.from, &here))
         learn(&new);
     new.feed = model_feed(&world->model, &header.feed, 0, false);
-    new.truth = new.feed ? model_find(new.feed, header.first) : NULL;
+    new.truth = new.feed ? model_find(new.feed, header.first, &header.hash) : NULL;
     note_row(site, &new);
     if (!new.truth || !new.signer) {
         check_fail(&check_bytes, "%s holds place %llu of a feed that nobody signed", site_name(site), (unsigned long long)header.first);

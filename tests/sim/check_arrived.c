@@ -45,11 +45,12 @@ static bool has_rest(struct site *site, const struct model_feed *feed, const str
     txn_abort(txn);
     for (uint32_t i = 0; i < count; i++)
         alarmed |= strcmp(alarms[i].kind, "body-withheld") == 0;
-    bool whole = !origin->cut_bodies || state->next == model_next(feed);
-    if (!whole || state->next != there.next || state->next > model_next(feed))
+    uint64_t next = model_next(&feed->history[0]), other = model_next(&feed->history[1]), most = other > next ? other : next;
+    bool whole = !origin->cut_bodies || state->next == next;
+    if (!whole || state->next != there.next || state->next > most)
         snprintf(ret, size, "%s has a feed of %s to %llu, and the first station above the liar to %llu", site_name(site), site_name(origin),
                  (unsigned long long)state->next, (unsigned long long)there.next);
-    else if (site == first && state->bodies < state->next && !alarmed)
+    else if (site == first && origin->cut_bodies && state->bodies < state->next && !alarmed)
         snprintf(ret, size, "%s has no alarm, and bodies of %s are withheld", site_name(site), site_name(origin));
     else
         return true;
@@ -62,7 +63,7 @@ static bool has(struct site *site, struct txn *txn, const struct model_feed *fee
     struct feed_state state;
     feed_state_init(&state);
     feed_find(txn, &feed->key, &id, &state);
-    uint64_t next = model_next(feed);
+    uint64_t next = model_next(&feed->history[0]);
     if (feed->key.audience == SANJI__AUDIENCE__UP && is_cut(&world->sites[feed->origin], site))
         return has_rest(site, feed, &state, ret, size);
     if (state.next == next && state.bodies == next)
@@ -134,20 +135,25 @@ static void as_let_through(const struct site *unit, const struct figure_change *
 static void compare_group(struct site *site, struct txn *txn, uint32_t from, uint32_t end)
 {
     const struct figure_change *figures = world->model.figures;
+    struct figure_change of = figures[from];
     int64_t sum[CELLS] = {0};
-    for (uint32_t i = from; i < end;) {
-        uint32_t unit = figures[i].unit;
+    uint32_t i = from;
+    while (i < end && figures[i].unit < site->index)
+        i++;
+    for (uint32_t unit = site->index; unit < site->subtree_end && !world->over; unit++) {
         int64_t own[CELLS] = {0};
+        bool recorded = i < end && figures[i].unit == unit;
         for (; i < end && figures[i].unit == unit; i++)
             own[figures[i].cell] = figures[i].value;
         if (is_cut(&world->sites[unit], site))
-            as_let_through(&world->sites[unit], &figures[i - 1], own);
-        for (uint32_t cell = 0; cell < CELLS && unit > site->index && unit < site->subtree_end; cell++)
+            as_let_through(&world->sites[unit], &of, own);
+        else if (!recorded)
+            continue;
+        for (uint32_t cell = 0; cell < CELLS && unit > site->index; cell++)
             sum[cell] += own[cell];
-        if (unit >= site->index && unit < site->subtree_end)
-            compare(site, txn, unit, &figures[i - 1], false, own);
+        compare(site, txn, unit, &of, false, own);
     }
-    compare(site, txn, site->index, &figures[from], true, sum);
+    compare(site, txn, site->index, &of, true, sum);
 }
 
 static void rest(struct site *site)

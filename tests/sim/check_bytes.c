@@ -20,7 +20,8 @@ static void rest(struct site *site)
         struct feed_key key;
         struct feed_state state;
         const struct model_feed *feed = feed_read(txn, row.feed, &key, &state) ? model_feed(&world->model, &key, 0, false) : NULL;
-        const struct model_batch *truth = feed ? model_find(feed, row.first) : NULL;
+        struct hash named = crypto_hash(TAG_HEADER, row.header);
+        const struct model_batch *truth = feed ? model_find(feed, row.first, &named) : NULL;
         if (truth)
             compare(site, &row, truth);
         else

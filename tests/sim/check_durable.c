@@ -35,7 +35,9 @@ static void check_marks(const struct sending *sending, unsigned channel, const s
 {
     struct core_mark *seen = &sending->child->line.seen_ack[channel];
     struct stream stream = {.stream = (uint8_t)core_channel_stream(channel), .lane = (uint8_t)core_channel_lane(channel)};
-    if (mark->generation != sending->to->generation || (mark->headers <= seen->headers && mark->bodies <= seen->bodies))
+    // Of two twins the receiver knows one stream only: what it holds of it is held against check_kept().
+    if (sending->to->forked || mark->generation != sending->to->generation ||
+        (mark->headers <= seen->headers && mark->bodies <= seen->bodies))
         return;
     if (stream.stream == SANJI__STREAM__STREAM_DOWN_ONE)
         stream.peer = sending->from->self.station;

@@ -5,13 +5,13 @@
 
 static bool entitled(const struct header *header, const struct site *origin, const struct site *site)
 {
-    if (origin == site)
+    if (origin->unit == site->unit)
         return true;
     if (header->feed.audience == SANJI__AUDIENCE__UP)
         return header->reach == REACH_TOP || origin->depth - site->depth <= header->reach;
     if (header->feed.audience == SANJI__AUDIENCE__SUBTREE)
         return true;
-    for (uint32_t i = site->index; i < site->subtree_end; i++)
+    for (uint32_t i = site->unit; i < site->subtree_end; i++)
         if (station_equal(&world->sites[i].self.station, &header->feed.addressee))
             return true;
     return false;
@@ -27,8 +27,8 @@ static void committed(const struct committed *new)
 {
     const struct site *origin = &world->sites[new->feed->origin];
     bool related = new->header->feed.audience == SANJI__AUDIENCE__UP
-                       ? new->site->index <= origin->index && origin->index < new->site->subtree_end
-                       : origin->index <= new->site->index &&new->site->index < origin->subtree_end;
+                       ? new->site->unit <= origin->unit && origin->unit < new->site->subtree_end
+                       : origin->unit <= new->site->unit &&new->site->unit < origin->subtree_end;
     if (!related || (new->row->body.size > 0 && !entitled(new->header, origin, new->site)))
         check_fail(&check_entitled, "%s holds a body of %s that it may not have: reach %u", site_name(new->site), site_name(origin),
                    new->header->reach);

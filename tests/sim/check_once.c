@@ -38,7 +38,7 @@ static void widen(struct places *places)
 static void applied(struct site *site, const struct application *application)
 {
     if (!sets) {
-        set_count = world->count;
+        set_count = world->count + TWINS_MAX;
         sets = memory_get(set_count, sizeof *sets);
     }
     struct places *places = &sets[site->index];
@@ -47,6 +47,18 @@ static void applied(struct site *site, const struct application *application)
     if (!insert(places, (uint64_t)(application->feed + 1) << 40 | application->first))
         check_fail(&check_once, "%s applied place %llu of a feed of %s twice", site_name(site), (unsigned long long)application->first,
                    site_name(&world->sites[world->model.feeds[application->feed].origin]));
+}
+
+void check_once_copy(const struct site *to, const struct site *from)
+{
+    if (!sets)
+        return;
+    struct places *places = &sets[to->index], *other = &sets[from->index];
+    places->slots = memory_get(other->size, sizeof *places->slots);
+    if (other->size)
+        memcpy(places->slots, other->slots, other->size * sizeof *places->slots);
+    places->size = other->size;
+    places->count = other->count;
 }
 
 static void rest(struct site *site)

@@ -57,7 +57,7 @@ static void fold_begin(struct fold *fold, struct site *site)
     fold->desk = (struct desk){.txn = txn_begin(fold->store, true, &error),
                                .codebook = world->codebook,
                                .units = world->units,
-                               .unit = (int32_t)site->index,
+                               .unit = (int32_t)site->unit,
                                .self = &site->self,
                                .author = fold->author,
                                .ledger = fold->ledger};

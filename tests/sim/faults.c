@@ -1,6 +1,7 @@
 // What goes wrong: one fault after the other, of the kinds asked for, as the seed says.
 #include "tests/sim/adversary.h"
 #include "tests/sim/check.h"
+#include "tests/sim/disasters.h"
 
 enum {
     EVERY_MS = 8 * 60 * 1000, // a station meets a fault about that often
@@ -115,6 +116,8 @@ static bool inject(enum sim_fault fault, struct site *site)
     case SIM_FAULT_read:
         site->reads_until_death = 1 + random_below(READS_MAX);
         return true;
+    case SIM_FAULT_clone:
+        return disaster_clone(site);
     case SIM_FAULT_mute:
     case SIM_FAULT_withhold:
         return adversary_begins(site, fault);

@@ -16,7 +16,8 @@ enum {
     PIPE_MESSAGES = 1024, // as ZMQ_SNDHWM
     MATTER_FAULT = 1,     // of random_apart()
     MATTER_WORK = 2,
-    OLD_MAX = 8,            // messages a liar keeps
+    OLD_MAX = 8, // messages a liar keeps
+    TWINS_MAX = 2,
     URGENT_BEHIND_MAX = 12, // times that other lanes may send while an urgent row waits: see check_urgent.c
 };
 
@@ -94,7 +95,9 @@ struct transport {
 };
 
 struct site {
-    uint32_t index; // also of its unit
+    uint32_t index; // among the sites
+    uint32_t unit;  // its unit, and the index of the site that has it; another only for a twin
+    bool twin;      // a second process with the same keys
     int32_t parent;
     uint32_t depth, subtree_end, children;
     struct certificate self, ancestors[DEPTH_MAX];
@@ -134,6 +137,7 @@ struct site {
         unsigned channel;
     } old[OLD_MAX];
     uint32_t cut;               // of a station that is muted or withheld: 1 + the first station above that liar; 0: it is not
+    bool forked;                // it has a twin, or is one
     bool cut_bodies;            // only its bodies
     uint32_t reads_until_death; // SIGBUS; 0: none is planned
     // of the open transaction; become true when it commits
@@ -165,7 +169,7 @@ struct world {
     struct buffer csv;
     struct codebook *codebook;
     struct site *sites;
-    uint32_t count;
+    uint32_t count, site_count; // of units, and with twins
     struct site *current;
     struct model model;
     struct step_record ring[RING_MAX];
@@ -219,6 +223,7 @@ void network_free(struct site *child);
 // work.c, faults.c
 void work_begin(void);
 struct hash work_definition(uint32_t number); // of the indicator with that number
+void work_plan(struct site *site);
 void work_do(struct site *site);
 void faults_begin(void);
 void faults_next(void);

@@ -8,7 +8,8 @@
 void model_finish(struct model *model)
 {
     for (uint32_t i = 0; i < model->feed_count; i++)
-        free(model->feeds[i].batches);
+        for (int k = 0; k < 2; k++)
+            free(model->feeds[i].history[k].batches);
     free(model->feeds);
     free(model->slots);
     free(model->figures);
@@ -55,31 +56,46 @@ struct model_feed *model_feed(struct model *model, const struct feed_key *key, u
     return &model->feeds[model->feed_count - 1];
 }
 
-uint64_t model_next(const struct model_feed *feed)
+uint64_t model_next(const struct model_history *history)
 {
-    if (feed->count == 0)
+    if (history->count == 0)
         return 1;
-    return feed->batches[feed->count - 1].first + feed->batches[feed->count - 1].count;
+    return history->batches[history->count - 1].first + history->batches[history->count - 1].count;
 }
 
-void model_append(struct model_feed *feed, const struct model_batch *batch)
+struct model_history *model_history(struct model_feed *feed, bool twin) { return &feed->history[twin]; }
+
+void model_append(struct model_history *history, const struct model_batch *batch)
 {
-    assert(batch->first == model_next(feed));
-    feed->batches = memory_room(feed->batches, feed->count, &feed->capacity, sizeof *feed->batches);
-    feed->batches[feed->count++] = *batch;
+    assert(batch->first == model_next(history));
+    history->batches = memory_room(history->batches, history->count, &history->capacity, sizeof *history->batches);
+    history->batches[history->count++] = *batch;
 }
 
-const struct model_batch *model_find(const struct model_feed *feed, uint64_t first)
+static const struct model_batch *find(const struct model_history *history, uint64_t first)
 {
-    uint32_t low = 0, high = feed->count;
+    uint32_t low = 0, high = history->count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (feed->batches[middle].first < first)
+        if (history->batches[middle].first < first)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < feed->count && feed->batches[low].first == first ? &feed->batches[low] : NULL;
+    return low < history->count && history->batches[low].first == first ? &history->batches[low] : NULL;
+}
+
+const struct model_batch *model_find(const struct model_feed *feed, uint64_t first, const struct hash *header)
+{
+    const struct model_batch *one = find(&feed->history[0], first), *other = find(&feed->history[1], first);
+    return other && (!one || hash_equal(&other->header, header)) ? other : one;
+}
+
+// A twin begins with the history that its store has: `next` of each feed.
+void model_branch(struct model_feed *feed, uint64_t next)
+{
+    for (uint32_t i = 0; i < feed->history[0].count && feed->history[0].batches[i].first < next; i++)
+        model_append(&feed->history[1], &feed->history[0].batches[i]);
 }
 
 void model_figure(struct model *model, const struct figure_change *change)

@@ -9,11 +9,14 @@ struct model_batch {
     struct hash header, body; // body: of its bytes, zero when the signer kept none
     bool routed;              // it goes somewhere: up, down, or to a station whose way is known
 };
-struct model_feed {
-    struct feed_key key;
-    uint32_t origin; // site
+struct model_history {
     struct model_batch *batches;
     uint32_t count, capacity;
+};
+struct model_feed {
+    struct feed_key key;
+    uint32_t origin;                 // site
+    struct model_history history[2]; // [1]: what its twin signed, with what both have; none: there is no second history
 };
 struct figure_change {
     uint32_t unit, definition, cell;
@@ -31,9 +34,14 @@ struct model {
 
 void model_finish(struct model *model);
 struct model_feed *model_feed(struct model *model, const struct feed_key *key, uint32_t origin, bool add); // NULL: unknown
-void model_append(struct model_feed *feed, const struct model_batch *batch);
-const struct model_batch *model_find(const struct model_feed *feed, uint64_t first); // NULL: none begins there
-uint64_t model_next(const struct model_feed *feed);                                  // first sequence after it
+// A twin begins with what its store has of the feed, up to `next`.
+void model_branch(struct model_feed *feed, uint64_t next);
+// The history that a station, or its twin, goes on with.
+struct model_history *model_history(struct model_feed *feed, bool twin);
+void model_append(struct model_history *history, const struct model_batch *batch);
+// The batch that begins at `first`, of two the one with that header. NULL: none begins there.
+const struct model_batch *model_find(const struct model_feed *feed, uint64_t first, const struct hash *header);
+uint64_t model_next(const struct model_history *history); // first sequence after it
 void model_figure(struct model *model, const struct figure_change *change);
 // Equal places summed, in order of (definition, month, unit, cell).
 void model_sum(struct model *model);

@@ -377,6 +377,9 @@ enum error_code transport_send_child(struct transport *transport, uint64_t route
     for (uint32_t i = parent->index + 1; route && i < parent->subtree_end; i = world->sites[i].subtree_end)
         if (world->sites[i].line.connection == route)
             return put(&world->sites[i], SIDE_DOWN, message, body);
+    for (uint32_t i = world->count; route && i < world->site_count; i++)
+        if (world->sites[i].line.connection == route)
+            return put(&world->sites[i], SIDE_DOWN, message, body);
     return ERR_NETWORK;
 }
 

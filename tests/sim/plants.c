@@ -17,6 +17,12 @@ void __real_route_batch(struct txn *txn, const struct place *place, const struct
                         uint64_t position, bool has_body, struct grown *grown);
 void __wrap_route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
                         uint64_t position, bool has_body, struct grown *grown);
+enum received __real_receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown);
+enum received __wrap_receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown);
+void __real_evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const struct hash *header_hash, struct bytes header,
+                         struct bytes signature, struct bytes body);
+void __wrap_evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const struct hash *header_hash, struct bytes header,
+                         struct bytes signature, struct bytes body);
 enum error_code __real_arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error);
 enum error_code __wrap_arrival_check(struct arrival *arrival, struct signers *signers, struct txn *txn, struct error *error);
 bool __real_reach_entitles(uint32_t reach, uint32_t tiers_up);
@@ -92,7 +98,24 @@ void __wrap_route_batch(struct txn *txn, const struct place *place, const struct
         __real_route_batch(txn, place, header, signer, position, has_body && passing == PASS_WHOLE, grown);
 }
 
+// ---- what was taken
+
+enum received __wrap_receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
+{
+    enum received outcome = __real_receive(receiver, txn, arrival, grown);
+    if ((outcome == RECEIVED || outcome == RECEIVED_BODILESS) && !arrival->is_object && world && world->current)
+        check_kept(world->current, txn, arrival);
+    return outcome;
+}
+
 // ---- bugs
+
+void __wrap_evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const struct hash *header_hash, struct bytes header,
+                         struct bytes signature, struct bytes body)
+{
+    if (!planted(SIM_PLANT_lost_evidence))
+        __real_evidence_add(txn, feed, first, header_hash, header, signature, body);
+}
 
 enum error_code __wrap_txn_commit(struct txn *txn, struct error *error)
 {

@@ -24,6 +24,7 @@
     X(late, "a connection breaks, and what was on the line comes after the next one has begun")                                            \
     X(month, "a station and all below it are cut off for up to thirty days")                                                               \
     X(read, "a page can't be read: the process dies of it")                                                                                \
+    X(clone, "a copy of a station runs at the same time, and signs a second history")                                                      \
     X(tamper, "a station changes a bit of what it passes on")                                                                              \
     X(forge, "a station sends what nobody signed: another's name or certificate, its own signature, another encoding of a good one")       \
     X(old, "a station sends again what it sent long ago")                                                                                  \
@@ -54,6 +55,7 @@ enum sim_fault {
     X(no_window, "bounded", "the window admits every piece")                                                                               \
     X(bulk_first, "urgent", "lanes are served in the reverse order")                                                                       \
     X(lost_effect, "views", "a batch counts as applied and is not")                                                                        \
+    X(lost_evidence, "evidence", "the other batch of a fork is not kept")                                                                  \
     X(lost_row, "arrived", "what belongs to the bulk lane is journaled and put into no stream")
 
 enum sim_plant {
@@ -81,6 +83,7 @@ enum sim_plant {
     X(midrow, "broken in the middle of a row")                                                                                             \
     X(late, "message of a connection before")                                                                                              \
     X(hidden, "row left out by a liar")                                                                                                    \
+    X(evidence, "batch kept as evidence")                                                                                                  \
     X(crowd, "more than 64 addressees in one commit")
 
 enum sim_path {

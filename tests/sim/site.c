@@ -27,7 +27,7 @@ static void forget(struct site *site) { site->pending_count = site->application_
 // The transaction is there: what it recorded has happened.
 static void became_true(struct site *site)
 {
-    for (uint32_t i = 0; i < site->pending_count; i++)
+    for (uint32_t i = 0; i < site->pending_count && !site->twin; i++)
         model_figure(&world->model, &site->pending[i]);
     site->pending_count = 0;
     check_applied(site);
@@ -41,7 +41,7 @@ static void on_begin(void *context, struct txn *txn)
     site->desk = (struct desk){.txn = txn,
                                .codebook = world->codebook,
                                .units = world->units,
-                               .unit = (int32_t)site->index,
+                               .unit = (int32_t)site->unit,
                                .self = &site->self,
                                .ancestors = site->ancestors,
                                .ancestor_count = site->ancestor_count,
@@ -252,7 +252,7 @@ void site_start(struct site *site)
     site->commit_planned = false;
     site->start = ++world->starts;
     step_note(site, "starts", site->start, 0, 0);
-    if (site->start > world->count)
+    if (site->start > world->count && !site->twin)
         note_staged(site);
     site->due_ms = monotonic_ms();
     site->turn_at = UINT64_MAX;
@@ -284,6 +284,9 @@ void site_stop(struct site *site)
     network_break(site, false);
     for (uint32_t i = site->index + 1; i < site->subtree_end; i = world->sites[i].subtree_end)
         network_break(&world->sites[i], true);
+    for (uint32_t i = world->count; i < world->site_count; i++)
+        if (world->sites[i].parent == (int32_t)site->index)
+            network_break(&world->sites[i], true);
     world->current = NULL;
 }
 

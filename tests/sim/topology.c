@@ -118,13 +118,14 @@ bool topology_make(void)
     if (!make_units())
         return false;
     world->count = (uint32_t)world->units->count;
-    world->sites = memory_get(world->count, sizeof *world->sites);
+    world->sites = memory_get(world->count + TWINS_MAX, sizeof *world->sites);
+    world->site_count = world->count;
     world->codebook = memory_get(1, sizeof *world->codebook);
     world->codebook->tz_minutes = CODEBOOK_ZONE;
     for (uint32_t i = 0; i < world->count; i++) {
         struct site *site = &world->sites[i];
         const struct unit *unit = &world->units->items[i];
-        site->index = i;
+        site->index = site->unit = i;
         site->parent = unit->parent;
         site->depth = unit->depth;
         site->subtree_end = (uint32_t)unit->subtree_end;
@@ -152,4 +153,4 @@ void topology_free(void)
 }
 
 struct site *site_parent(const struct site *site) { return site->parent < 0 ? NULL : &world->sites[site->parent]; }
-const char *site_name(const struct site *site) { return world->units->items[site->index].code; }
+const char *site_name(const struct site *site) { return world->units->items[site->unit].code; }

@@ -36,7 +36,7 @@ struct hash work_definition(uint32_t number)
 static void record_figures(struct work *work)
 {
     struct site *site = work->site;
-    const struct unit *unit = &world->units->items[site->index];
+    const struct unit *unit = &world->units->items[site->unit];
     uint32_t definition = draw(work, 3), changes = 1 + draw(work, 5);
     int32_t month = 2024 * 12 + (int32_t)draw(work, MONTHS);
     // As record_validate.c and import.c: a period in the future is refused, by whatever the clock says.
@@ -45,7 +45,7 @@ static void record_figures(struct work *work)
     struct group_key group = {
         work_definition(definition), unit_id_find(site->desk.txn, unit->code, unit->from), {SANJI__PERIOD_TYPE__MONTH, month}};
     for (uint32_t i = 0; i < changes; i++) {
-        struct figure_change change = {.unit = site->index, .definition = definition, .month = month};
+        struct figure_change change = {.unit = site->unit, .definition = definition, .month = month};
         change.cell = draw(work, CELLS_USED);
         change.value = (int64_t)draw(work, 41) - 20;
         ledger_add(site->ledger, &site->desk, &group, unit->code, change.cell, change.value);
@@ -189,11 +189,15 @@ void work_do(struct site *site)
     random_back(before);
 }
 
+void work_plan(struct site *site)
+{
+    uint64_t before = work_apart(site);
+    plan_work(site);
+    random_back(before);
+}
+
 void work_begin(void)
 {
-    for (uint32_t i = 0; i < world->count; i++) {
-        uint64_t before = work_apart(&world->sites[i]);
-        plan_work(&world->sites[i]);
-        random_back(before);
-    }
+    for (uint32_t i = 0; i < world->count; i++)
+        work_plan(&world->sites[i]);
 }

@@ -136,8 +136,8 @@ void path_taken(enum sim_path path) { world->result->paths[path]++; }
 static int step_text(char *text, size_t size, const struct step_record *step)
 {
     return snprintf(text, size, "%10.3f  %-12s %-22s %llu %llu %llu\n", (double)step->at / 1000,
-                    step->site == UINT32_MAX ? "-" : world->units->items[step->site].code, step->what, (unsigned long long)step->a,
-                    (unsigned long long)step->b, (unsigned long long)step->c);
+                    step->site == UINT32_MAX ? "-" : world->units->items[world->sites[step->site].unit].code, step->what,
+                    (unsigned long long)step->a, (unsigned long long)step->b, (unsigned long long)step->c);
 }
 
 void step_note(const struct site *site, const char *what, uint64_t a, uint64_t b, uint64_t c)
@@ -210,7 +210,7 @@ static struct happening take(void)
 
 static void happen(const struct happening *happening)
 {
-    struct site *site = happening->site < world->count ? &world->sites[happening->site] : NULL;
+    struct site *site = happening->site < world->site_count ? &world->sites[happening->site] : NULL;
     bool same = site && site->running && site->start == happening->tag;
     switch (happening->kind) {
     case HAPPENS_TURN:
@@ -310,7 +310,7 @@ static void rest(void)
 
 static void finish(void)
 {
-    for (uint32_t i = 0; i < world->count; i++) {
+    for (uint32_t i = 0; i < world->site_count; i++) {
         struct site *site = &world->sites[i];
         site_stop(site);
         network_free(site);

@@ -95,7 +95,14 @@ static void test_fault_7_full_disks(void **state)
     went_through(SIM_PATH_full);
 }
 
-static void test_fault_20_26_a_station_keeps_messages_back(void **state)
+static void test_fault_19_20_22_two_copies_of_a_station_sign_two_histories(void **state)
+{
+    (void)state;
+    under("clone,break,crash", 9, 120, 60, "random", 3);
+    went_through(SIM_PATH_evidence);
+}
+
+static void test_fault_26_a_station_keeps_messages_back(void **state)
 {
     (void)state;
     under("drop", 9, 120, 60, "random", 2);
@@ -236,6 +243,8 @@ static void test_each_checker_finds_its_bug(void **state)
     (void)state;
     for (int plant = 1; plant < SIM_PLANTS; plant++) {
         struct sim_config config = {.seed = 1, .stations = 8, .minutes = 120, .topology = "random", .plant = (enum sim_plant)plant};
+        if (plant == SIM_PLANT_lost_evidence)
+            config.faults = faults("clone");
         if (plant == SIM_PLANT_trust_middle)
             config.faults = faults("tamper");
         if (plant == SIM_PLANT_no_window || plant == SIM_PLANT_bulk_first)
@@ -281,7 +290,8 @@ int main(void)
         cmocka_unit_test(test_fault_1_2_stations_stop_at_any_step),
         cmocka_unit_test(test_fault_4_stations_stop_in_their_first_minutes),
         cmocka_unit_test(test_fault_7_full_disks),
-        cmocka_unit_test(test_fault_20_26_a_station_keeps_messages_back),
+        cmocka_unit_test(test_fault_19_20_22_two_copies_of_a_station_sign_two_histories),
+        cmocka_unit_test(test_fault_26_a_station_keeps_messages_back),
         cmocka_unit_test(test_fault_23_to_26_lines_that_break_and_repeat),
         cmocka_unit_test(test_fault_23_a_station_sends_again_what_it_sent_long_ago),
         cmocka_unit_test(test_fault_24_36_a_station_acknowledges_what_it_does_not_hold),
