@@ -139,7 +139,7 @@ static bool enrol(struct txn *txn, const struct host *host, const struct join_re
     memcpy(ret_peer->unit, row->unit.code, sizeof ret_peer->unit);
     snprintf(ret_peer->listen, sizeof ret_peer->listen, "%s", request->listen);
     peer_write(txn, ret_peer);
-    route_learn(txn, &request->station, &request->station); // it can be addressed before it has said anything
+    route_learn(txn, &request->station, &request->station, NULL); // it can be addressed before it has said anything
     row->certificate = draft.hash;
     return true;
 }

@@ -204,11 +204,42 @@ static void keep_evidence(struct txn *txn, const struct arrival *arrival, uint32
     alarm_feed(txn, "fork", &arrival->signer, header, arrival->received_ms);
 }
 
+// Whether a peer takes the place of the one that a station was reached through: that one is barred, gone, or was of the same unit.
+static bool replaces(struct txn *txn, const struct station_id *before, const struct peer *peer)
+{
+    struct peer old;
+    return !peer_read(txn, before, &old) || old.barred || strcmp(old.unit, peer->unit) == 0;
+}
+
+// A batch from below comes through a peer that its signer stands below, or is: the chain of certificates says so. That is how the station
+// is reached. False: it came by another way, which nobody may. `ret_learn`: this way is to be remembered.
+static bool right_way(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, bool *ret_learn)
+{
+    const struct station_id *station = &arrival->decoded.feed.station;
+    struct station_id via;
+    struct peer peer = {0};
+    if (arrival->stream != SANJI__STREAM__STREAM_UP)
+        return true;
+    bool known = route_via(txn, station, &via);
+    if (known && station_equal(&via, &arrival->peer))
+        return true;
+    bool enrolled = peer_read(txn, &arrival->peer, &peer);
+    if (!signers_passes(receiver->signers, txn, &arrival->signer, &arrival->peer, enrolled ? peer.unit : NULL))
+        return false;
+    *ret_learn = !known || (enrolled && replaces(txn, &via, &peer));
+    return true;
+}
+
 static enum received receive_batch(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
 {
     if (!direction_allows(receiver, arrival))
         return RECEIVED_FORGED;
     const struct header *header = &arrival->decoded;
+    bool learn = false;
+    if (!right_way(receiver, txn, arrival, &learn)) {
+        alarm_feed(txn, "wrong-way", &arrival->signer, header, arrival->received_ms);
+        return RECEIVED_FORGED;
+    }
     uint32_t feed_id = 0;
     struct feed_state state;
     bool known = feed_find(txn, &header->feed, &feed_id, &state);
@@ -229,11 +260,10 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
     switch (feed_admit(&state, &claim, held, body_held, has_body && right)) {
     case ADMIT_NEXT:
-        if (!known) {
+        if (!known)
             feed_id = feed_add(txn, &header->feed);
-            if (arrival->stream == SANJI__STREAM__STREAM_UP)
-                route_learn(txn, &header->feed.station, &arrival->peer);
-        }
+        if (learn)
+            route_learn(txn, &header->feed.station, &arrival->peer, grown);
         store_next(receiver, txn, arrival, feed_id, &state, has_body && right, right, grown);
         break;
     case ADMIT_BODY:

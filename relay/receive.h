@@ -43,7 +43,7 @@ enum received {
     RECEIVED,          // stored, or held already: the mark moves
     RECEIVED_BODILESS, // stored as a header whose body was owed: only the header mark moves
     RECEIVED_GAP,      // a hole before it, or its certificate has not come: nothing stored
-    RECEIVED_FORGED,   // refused for ever: nothing stored
+    RECEIVED_FORGED,   // refused for ever: nothing stored, but for an alarm when the peer had no business bringing it
 };
 // Stores the row with its effects and stream rows (added to `grown`): a batch once for each place of its feed. Another batch for a place
 // that is held, and what goes on from it, is kept as evidence and changes nothing else but the feed's mark of dispute (and the first

@@ -13,15 +13,10 @@ static struct bytes via_key(const struct station_id *station, uint8_t key[4 + ST
     return bytes_of(key, 4 + STATION_ID_SIZE);
 }
 
-void route_learn(struct txn *txn, const struct station_id *station, const struct station_id *via)
-{
-    uint8_t key[4 + STATION_ID_SIZE];
-    struct buffer fields = {0};
-    row_raw(&fields, via->bytes, STATION_ID_SIZE);
-    row_write(txn, TABLE_META, via_key(station, key), &fields);
-}
+static const struct station_id nobody; // in place of a peer: batches wait for one to be named
 
-bool route_via(struct txn *txn, const struct station_id *station, struct station_id *ret)
+// False: no row. A row may name nobody.
+static bool read_via(struct txn *txn, const struct station_id *station, struct station_id *ret)
 {
     uint8_t key[4 + STATION_ID_SIZE];
     struct row row;
@@ -35,7 +30,25 @@ bool route_via(struct txn *txn, const struct station_id *station, struct station
     return true;
 }
 
-// The signer's certificate and its issuers, topmost first, each once. Those above the receiver of an upward stream are known to it.
+static void write_via(struct txn *txn, const struct station_id *station, const struct station_id *via)
+{
+    uint8_t key[4 + STATION_ID_SIZE];
+    struct buffer fields = {0};
+    row_raw(&fields, via->bytes, STATION_ID_SIZE);
+    row_write(txn, TABLE_META, via_key(station, key), &fields);
+}
+
+bool route_via(struct txn *txn, const struct station_id *station, struct station_id *ret)
+{
+    struct station_id via;
+    if (!read_via(txn, station, &via) || station_equal(&via, &nobody))
+        return false;
+    *ret = via;
+    return true;
+}
+
+// The signer's certificate and its issuers, topmost first, each once. Those above the receiver of an upward stream are known to it;
+// `place` matters for that stream only.
 static void carry_certificates(struct txn *txn, const struct place *place, const struct stream *stream, const struct certificate *signer)
 {
     if (stream_carries(txn, stream, &signer->hash)) // then its issuers, too: to decode a certificate takes 0.1 ms
@@ -100,6 +113,50 @@ void grown_merge(struct grown *to, const struct grown *from)
     to->more |= from->more;
 }
 
+// Puts one batch of the journal, for one station, into the stream to `via`. Returns where the next one begins; 0: damaged.
+static uint64_t owe_batch(struct txn *txn, uint32_t feed, uint64_t first, const struct station_id *via, struct grown *grown)
+{
+    uint64_t position;
+    struct batch_row row;
+    struct header header;
+    struct certificate signer;
+    enum object_kind kind;
+    struct bytes wire;
+    if (!journal_find(txn, feed, first, &position) || !journal_read(txn, position, &row) ||
+        header_decode(row.header, &header, NULL) != OK || !object_read(txn, &header.certificate, &kind, &wire) ||
+        certificate_decode(wire, &signer, NULL) != OK)
+        return 0;
+    struct stream one = {.stream = SANJI__STREAM__STREAM_DOWN_ONE, .lane = header.feed.lane, .peer = *via};
+    uint64_t next = row.first + row.count, end = add(txn, NULL, &one, &signer, position, row.body.size == 0);
+    if (grown)
+        grown_one(grown, via, one.lane, end);
+    return next;
+}
+
+// All that is held for the station. Looks at every feed: rare, as a route is learned once and hardly ever changes.
+static void owe_all(struct txn *txn, const struct station_id *station, const struct station_id *via, struct grown *grown)
+{
+    struct feed_key feed;
+    struct feed_state state;
+    for (uint32_t id = 1; feed_read(txn, id, &feed, &state); id++) {
+        if (feed.audience != SANJI__AUDIENCE__STATION || !station_equal(&feed.addressee, station))
+            continue;
+        for (uint64_t next = 1; next && next < state.next && txn_error(txn) == OK;)
+            next = owe_batch(txn, id, next, via, grown);
+    }
+}
+
+void route_learn(struct txn *txn, const struct station_id *station, const struct station_id *via, struct grown *grown)
+{
+    struct station_id before;
+    bool known = read_via(txn, station, &before);
+    if (known && station_equal(&before, via))
+        return;
+    write_via(txn, station, via);
+    if (known)
+        owe_all(txn, station, via, grown);
+}
+
 void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
                  uint64_t position, bool has_body, struct grown *grown)
 {
@@ -120,8 +177,12 @@ void route_batch(struct txn *txn, const struct place *place, const struct header
     }
     case SANJI__AUDIENCE__STATION: {
         struct station_id via;
-        if (station_equal(&header->feed.addressee, &place->self->station) || !route_via(txn, &header->feed.addressee, &via))
+        if (station_equal(&header->feed.addressee, &place->self->station))
             break;
+        if (!route_via(txn, &header->feed.addressee, &via)) {
+            write_via(txn, &header->feed.addressee, &nobody);
+            break;
+        }
         struct stream one = {.stream = SANJI__STREAM__STREAM_DOWN_ONE, .lane = (uint8_t)lane, .peer = via};
         grown_one(grown, &via, lane, add(txn, place, &one, signer, position, !has_body));
         break;

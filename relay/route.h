@@ -29,13 +29,15 @@ void grown_merge(struct grown *to, const struct grown *from);
 
 // Appends the rows for one stored batch: certificates that its signature needs (once per stream and lane), then the batch itself, without
 // its body where the reach ends or `has_body` says that we have none. `signer` is the certificate that signed it, `position` its place in
-// the journal. A batch for one station goes to the peer that route_learn() named for it; for ourselves, or for a station that nobody
-// named, nowhere.
+// the journal. A batch for one station goes to the peer that route_learn() named for it; for ourselves nowhere. For a station that nobody
+// named yet it waits in the journal until route_learn() does.
 void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
                  uint64_t position, bool has_body, struct grown *grown);
 // Puts a document, which the objects have, into the bulk lane towards every child: once, whatever the calls.
 void route_document(struct txn *txn, const struct hash *document, struct grown *grown);
-// Remembers through which peer a station below is reached; the last word counts. A peer is reached through itself.
-void route_learn(struct txn *txn, const struct station_id *station, const struct station_id *via);
-// False: nobody was named, or the transaction failed; `ret` is untouched.
+// Remembers through which peer a station below is reached; the last word counts. A peer is reached through itself. When batches for the
+// station wait, or went another way before, all that are held for it are put into the stream to `via`, so that it begins without a hole.
+// `grown` NULL: nobody needs to hear of it, as the link is added after this transaction.
+void route_learn(struct txn *txn, const struct station_id *station, const struct station_id *via, struct grown *grown);
+// False: nobody was named yet, or the transaction failed; `ret` is untouched.
 bool route_via(struct txn *txn, const struct station_id *station, struct station_id *ret);

@@ -102,3 +102,18 @@ enum error_code signers_admit(struct signers *signers, struct txn *txn, struct b
         *ret = certificate;
     return code;
 }
+
+bool signers_passes(struct signers *signers, struct txn *txn, const struct certificate *certificate, const struct station_id *station,
+                    const char *unit)
+{
+    struct certificate at = *certificate;
+    for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
+        if (station_equal(&at.station, station) || (unit && strcmp(at.unit, unit) == 0))
+            return true;
+        const struct certificate *issuer = at.root ? NULL : signers_find(signers, txn, &at.issuer);
+        if (!issuer)
+            return false;
+        at = *issuer;
+    }
+    return false;
+}

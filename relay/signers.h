@@ -19,3 +19,8 @@ const struct certificate *signers_find(struct signers *signers, struct txn *txn,
 // lies below its issuer's is for the caller to ask. ERR_NOT_FOUND: its issuer is not here; ERR_FORGED: it was not made by it, its place
 // in the tree is impossible, or another root record; ERR_INPUT, ERR_LIMIT, ERR_VERSION: as certificate_decode(). `ret` is untouched then.
 enum error_code signers_admit(struct signers *signers, struct txn *txn, struct bytes wire, struct certificate *ret, struct error *error);
+
+// Whether `station`, or a station of `unit` (NULL: none), is the one of `certificate` or stands above it in its chain: then what that one
+// signed may come through it. A renewed or replaced station has another certificate than the chain names, but the same unit.
+bool signers_passes(struct signers *signers, struct txn *txn, const struct certificate *certificate, const struct station_id *station,
+                    const char *unit);

@@ -251,7 +251,7 @@ static void more_addressees_than_places(void **state)
         for (uint8_t i = 0; i < ADDRESSEES; i++) {
             struct station_id to = a_station((uint8_t)(i + 1));
             if (round == 1)
-                route_learn(txn, &to, &to);
+                route_learn(txn, &to, &to, NULL);
             assert_int_equal(
                 author_add(bench->author, txn, CASE, STATION, &to, 1, SANJI__ENTRY_KIND__RECEIPT, 1, bytes_of_text("for one"), NULL),
                 round);

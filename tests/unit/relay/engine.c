@@ -245,7 +245,7 @@ static void enrol(struct node *node, const struct post *child)
     struct txn *txn = fixture_begin(node->bench.store, true);
     peer_write(txn, &peer);
     object_add(txn, &child->certificate.hash, OBJECT_CERTIFICATE, buffer_bytes(&child->wire));
-    route_learn(txn, &peer.station, &peer.station);
+    route_learn(txn, &peer.station, &peer.station, NULL);
     fixture_commit(txn);
 }
 
@@ -491,7 +491,7 @@ static void one_of_many_addressees(void **state)
     struct txn *txn = fixture_begin(pair->parent->bench.store, true);
     for (uint8_t i = 1; i <= GROWN_ONE_MAX + 6; i++) {
         struct station_id to = a_station(i);
-        route_learn(txn, &to, &to);
+        route_learn(txn, &to, &to, NULL);
     }
     fixture_commit(txn);
     node_start(pair->parent);

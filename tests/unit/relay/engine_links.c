@@ -269,7 +269,7 @@ static void ends_are_of_our_streams(void **state)
     uint64_t ends[CORE_CHANNELS];
     const struct station_id *village = &posts[VILLAGE].identity.station;
     struct txn *txn = bench_begin(&book->bench);
-    route_learn(txn, village, village);
+    route_learn(txn, village, village, NULL);
     bench_add(&book->bench, txn, CASE, UP, REACH_TOP, "up");
     bench_add(&book->bench, txn, CONTROL, SUBTREE, REACH_TOP, "down");
     author_add(book->bench.author, txn, CASE, STATION, village, 1, SANJI__ENTRY_KIND__RECEIPT, 1, bytes_of_text("to one"), NULL);

@@ -357,7 +357,7 @@ static void an_id_is_one_stations_for_ever(void **state)
     thief.station = posts[TOWNSHIP].identity.station; // ours
     assert_refused(hall, &thief, &other, "this id is enrolled");
     struct txn *txn = fixture_begin(hall->bench.store, true);
-    route_learn(txn, &posts[VILLAGE].identity.station, &first.station);
+    route_learn(txn, &posts[VILLAGE].identity.station, &first.station, NULL);
     fixture_commit(txn);
     thief.station = posts[VILLAGE].identity.station; // one's further below
     assert_refused(hall, &thief, &other, "this id is enrolled");

@@ -508,6 +508,90 @@ static void from_above_to_one_below(void **state)
     assert_int_equal(bench->applied, 4);
 }
 
+static void what_waits_for_a_way_to_its_addressee_comes_whole(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen, from;
+    struct stream_row rows[8];
+    const struct station_id *to = &village->identity.station;
+    pen_init(&pen, county, CASE, STATION, to);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(bench_take(bench, &pen, 2, "receipt", county, STREAM_ONE), RECEIVED); // nobody knows where yet
+    assert_int_equal(bench_rows(bench, STREAM_ONE, CASE, to, rows, 8), 0);
+    assert_int_equal(bench->grown.one_count, 0);
+    pen_init(&from, village, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &from, 1, "case", village, STREAM_UP), RECEIVED);
+    assert_int_equal(bench_rows(bench, STREAM_ONE, CASE, to, rows, 8), 5); // the county's certificates, and all three from the first on
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(rows[2 + i].batch, i + 1);
+    assert_true(bench->grown.one_count == 1 && bench->grown.one[0].end == 5);
+    assert_int_equal(bench_take(bench, &pen, 1, "receipt", county, STREAM_ONE), RECEIVED);
+    assert_int_equal(bench_rows(bench, STREAM_ONE, CASE, to, rows, 8), 6);
+}
+
+// ---- the way of a batch
+
+static void fault_29_a_batch_by_way_of_a_station_it_is_not_below(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct station_id via;
+    pen_init(&pen, other, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &pen, 1, "case", village, STREAM_UP), RECEIVED_FORGED);
+    assert_int_equal(bench_end(bench), 0);
+    assert_int_equal(alarms(bench, "wrong-way"), 1);
+    struct txn *txn = fixture_begin(bench->store, false);
+    assert_false(route_via(txn, &other->identity.station, &via));
+    fixture_commit(txn);
+    pen_init(&pen, other, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &pen, 1, "case", other, STREAM_UP), RECEIVED);
+    assert_int_equal(bench_take(bench, &pen, 1, "case", village, STREAM_UP), RECEIVED_FORGED); // nor when it is known
+}
+
+static void enrol(struct bench *bench, const struct post *post, const char *unit, bool barred)
+{
+    struct peer peer = {.station = post->identity.station, .transport_key = post->identity.transport.public_key, .barred = barred};
+    snprintf(peer.unit, sizeof peer.unit, "%s", unit);
+    struct txn *txn = fixture_begin(bench->store, true);
+    peer_write(txn, &peer);
+    fixture_commit(txn);
+}
+
+static void a_station_that_takes_anothers_place_becomes_the_way(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct post second;
+    struct pen pen, down;
+    struct station_id via;
+    struct stream_row rows[8];
+    bench_open(&bench, posts, COUNTY, NULL);
+    bench_store_certificate(&bench, &posts[TOWNSHIP]);
+    bench_store_certificate(&bench, village);
+    enrol(&bench, &posts[TOWNSHIP], "321081100", false);
+    pen_init(&pen, village, CASE, UP, NULL);
+    assert_int_equal(bench_take(&bench, &pen, 1, "case", &posts[TOWNSHIP], STREAM_UP), RECEIVED);
+    pen_init(&down, &posts[PROVINCE], CASE, STATION, &village->identity.station);
+    assert_int_equal(bench_take(&bench, &down, 1, "receipt", &posts[PROVINCE], STREAM_ONE), RECEIVED);
+    // The village says something to us directly: that is allowed, and no better way.
+    assert_int_equal(bench_take(&bench, &pen, 1, "case", village, STREAM_UP), RECEIVED);
+    struct txn *txn = fixture_begin(bench.store, false);
+    assert_true(route_via(txn, &village->identity.station, &via) && station_equal(&via, &posts[TOWNSHIP].identity.station));
+    fixture_commit(txn);
+    // The township's computer is replaced: another station, the same unit.
+    post_init(&second, county, "321081100", 2);
+    bench_store_certificate(&bench, &second);
+    enrol(&bench, &second, "321081100", false);
+    assert_int_equal(bench_take(&bench, &pen, 1, "case", &second, STREAM_UP), RECEIVED);
+    txn = fixture_begin(bench.store, false);
+    assert_true(route_via(txn, &village->identity.station, &via) && station_equal(&via, &second.identity.station));
+    fixture_commit(txn);
+    assert_int_equal(bench_rows(&bench, STREAM_ONE, CASE, &via, rows, 8),
+                     2); // the province's certificate, and the receipt from the first on
+    post_finish(&second);
+    bench_close(&bench);
+}
+
 // ---- objects
 
 static enum received take_object(struct bench *bench, const struct hash *name, struct bytes content, const struct post *peer,
@@ -619,6 +703,9 @@ int main(void)
         RECEIVE_TEST(fault_27_each_bit_of_a_batch),
         RECEIVE_TEST(fault_27_another_signature),
         RECEIVE_TEST(from_above_to_one_below),
+        RECEIVE_TEST(what_waits_for_a_way_to_its_addressee_comes_whole),
+        RECEIVE_TEST(fault_29_a_batch_by_way_of_a_station_it_is_not_below),
+        RECEIVE_TEST(a_station_that_takes_anothers_place_becomes_the_way),
         RECEIVE_TEST(a_certificate_is_admitted),
         RECEIVE_TEST(fault_27_a_certificate_that_is_none),
         RECEIVE_TEST(a_document_comes_from_above_and_goes_on),

@@ -107,8 +107,8 @@ static void to_one_station_by_the_way_it_was_learnt(void **state)
     struct txn *txn = fixture_begin(bench->store, true);
     assert_false(route_via(txn, village, &via));
     assert_true(via.bytes[0] == 1);
-    route_learn(txn, village, other);
-    route_learn(txn, village, township); // the last word counts
+    route_learn(txn, village, other, NULL);
+    route_learn(txn, village, township, NULL); // the last word counts
     assert_true(route_via(txn, village, &via));
     assert_true(station_equal(&via, township));
     fixture_commit(txn);
@@ -182,7 +182,7 @@ static void more_streams_than_places_are_told_of(void **state)
     for (unsigned i = 1; i <= GROWN_ONE_MAX + 2; i++) {
         struct station_id to = a_station((uint8_t)i);
         struct txn *txn = fixture_begin(bench->store, true);
-        route_learn(txn, &to, &to);
+        route_learn(txn, &to, &to, NULL);
         fixture_commit(txn);
         route(bench, &posts[COUNTY], CASE, STATION, &to, 0, i, true);
         assert_int_equal(bench->grown.more, i > GROWN_ONE_MAX);
