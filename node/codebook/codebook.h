@@ -16,6 +16,8 @@ enum {
     CELLS_MAX = 65536,         // radix product of one indicator, `*` and `_` included
     DECLARED_CELLS_MAX = 4096, // without them
     BAND_EDGES_MAX = 16,
+    RECEIPT_WITHIN_MS = 2 * 3600 * 1000, // of an urgent form that doesn't say: a tenth of the 24 hours that the law gives a report
+    RECEIPT_WITHIN_MAX_MS = 14 * 24 * 3600 * 1000, // beyond it nothing is urgent; fits in 32 bits
 };
 
 struct label {
@@ -123,7 +125,10 @@ struct form {
     uint16_t section_count;
     struct field *fields;
     uint16_t field_count;
-    bool keeps; // any field has keep
+    bool keeps;                 // any field has keep
+    bool urgent;                // its entries go on the urgent lane, and are to be receipted
+    uint32_t receipt_within_ms; // urgent: how long to wait for the deciding tier's receipt before going past the parent
+    int16_t decided_by;         // urgent: tier whose receipt counts, -1: the highest that may read
     struct hash definition;
 };
 

@@ -167,6 +167,35 @@ static void resolve_at(struct loader *loader, struct form *form, const struct ra
                     raw->at);
 }
 
+// How its entries travel, and whose receipt is waited for. Nothing of it decides a number.
+static void resolve_lane(struct loader *loader, struct form *form, const struct raw_form *raw)
+{
+    struct value within;
+    form->decided_by = -1;
+    if (raw->lane && strcmp(raw->lane, "urgent") != 0 && strcmp(raw->lane, "case") != 0)
+        loader_unknown(loader, "lane", raw->lane, "case, urgent");
+    form->urgent = raw->lane && strcmp(raw->lane, "urgent") == 0;
+    if (!form->urgent && (raw->receipt_within || raw->decided_by)) {
+        loader_fail(loader, raw->receipt_within ? "receipt_within" : "decided_by", "%s",
+                    tr("only with lane: urgent is a receipt waited for", "只有 lane: urgent 的表单才等待回执"));
+        return;
+    }
+    form->receipt_within_ms = form->urgent ? RECEIPT_WITHIN_MS : 0;
+    if (raw->receipt_within) {
+        bool good = duration_parse(raw->receipt_within, strlen(raw->receipt_within), &within);
+        uint64_t unit = !good ? 0 : within.unit == 'm' ? 60000 : within.unit == 'h' ? 3600000 : within.unit == 'd' ? 86400000 : 0;
+        uint64_t ms = good ? unit * (uint64_t)within.number : 0;
+        if (ms == 0 || ms > RECEIPT_WITHIN_MAX_MS)
+            loader_fail(loader, "receipt_within",
+                        tr("'%.40s' will not do; expected 1m to 14d, in m, h or d", "'%.40s' 不合要求；应为 1m 至 14d，单位为 m、h 或 d"),
+                        raw->receipt_within);
+        else
+            form->receipt_within_ms = (uint32_t)ms;
+    }
+    if (raw->decided_by)
+        loader_tier(loader, "decided_by", raw->decided_by, &form->decided_by);
+}
+
 static void declare(struct loader *loader, const struct raw_form *raw, uint16_t index)
 {
     struct codebook *codebook = loader->codebook;
@@ -181,6 +210,7 @@ static void declare(struct loader *loader, const struct raw_form *raw, uint16_t 
     if (raw->about && (form->about = (int16_t)codebook_reg(codebook, raw->about)) < 0)
         loader_unknown(loader, "about", raw->about, loader_regs(loader, known, sizeof known));
     resolve_sections(loader, form, raw);
+    resolve_lane(loader, form, raw);
     if (!loader_count(loader, "fields", raw->fields_count, FIELDS_MAX))
         return;
     form->fields = loader_alloc(loader, raw->fields_count, sizeof *form->fields);

@@ -63,7 +63,8 @@ static const cyaml_schema_field_t field_fields[] = {
 static const cyaml_schema_value_t field = NOUN(struct raw_field, field_fields);
 static const cyaml_schema_field_t form_fields[] = {
     TEXT(struct raw_form, id), TEXT(struct raw_form, zh), TEXT(struct raw_form, en), TEXT(struct raw_form, about),
-    TEXT(struct raw_form, at), MANY(struct raw_form, sections, &section), MANY(struct raw_form, fields, &field), CYAML_FIELD_END};
+    TEXT(struct raw_form, at), TEXT(struct raw_form, lane), TEXT(struct raw_form, receipt_within), TEXT(struct raw_form, decided_by),
+    MANY(struct raw_form, sections, &section), MANY(struct raw_form, fields, &field), CYAML_FIELD_END};
 static const cyaml_schema_value_t form = NOUN(struct raw_form, form_fields);
 
 static const cyaml_schema_field_t indicator_fields[] = {

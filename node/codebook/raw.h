@@ -47,7 +47,7 @@ struct raw_field {
     char *id, *zh, *en, *type, *of, *many, *max, *section, *keep, *personal, *need, *show, *check, *calc;
 };
 struct raw_form {
-    char *id, *zh, *en, *about, *at;
+    char *id, *zh, *en, *about, *at, *lane, *receipt_within, *decided_by;
     struct raw_section *sections;
     struct raw_field *fields;
     uint32_t sections_count, fields_count;

@@ -49,10 +49,41 @@ static void good(void **state)
     codebook_destroy(NULL);
 }
 
+static void an_urgent_form_says_whose_receipt_it_waits_for(void **state)
+{
+    (void)state;
+    struct codebook *plain = fixture_load(NULL, NULL), *codebook;
+    assert_false(plain->forms[0].urgent);
+    assert_int_equal(plain->forms[0].decided_by, -1);
+    codebook = fixture_load("    at: day\n", "    at: day\n    lane: urgent\n");
+    assert_true(codebook->forms[0].urgent);
+    assert_int_equal(codebook->forms[0].receipt_within_ms, RECEIPT_WITHIN_MS);
+    assert_int_equal(codebook->forms[0].decided_by, -1);
+    assert_memory_equal(&codebook->forms[0].definition, &plain->forms[0].definition,
+                        sizeof plain->forms[0].definition); // decides no number
+    codebook_destroy(codebook);
+    codebook = fixture_load("    at: day\n", "    at: day\n    lane: urgent\n    receipt_within: 14d\n    decided_by: county\n");
+    assert_int_equal(codebook->forms[0].receipt_within_ms, RECEIPT_WITHIN_MAX_MS);
+    assert_int_equal(codebook->forms[0].decided_by, 0);
+    codebook_destroy(codebook);
+    codebook = fixture_load("    at: day\n", "    at: day\n    lane: case\n");
+    assert_false(codebook->forms[0].urgent);
+    codebook_destroy(codebook);
+    codebook_destroy(plain);
+}
+
 // What is replaced by what in the fixture, and the path and message that must come; the place is checked to be that of the path's text.
 static const struct {
     const char *from, *to, *message;
 } bad[] = {
+    {"    at: day\n", "    at: day\n    lane: bulk\n", "forms[0].lane: unknown 'bulk'; expected one of: case, urgent"},
+    {"    at: day\n", "    at: day\n    receipt_within: 2h\n", "forms[0].receipt_within: only with lane: urgent"},
+    {"    at: day\n", "    at: day\n    lane: case\n    decided_by: county\n", "forms[0].decided_by: only with lane: urgent"},
+    {"    at: day\n", "    at: day\n    lane: urgent\n    receipt_within: 15d\n",
+     "forms[0].receipt_within: '15d' will not do; expected 1m to 14d"},
+    {"    at: day\n", "    at: day\n    lane: urgent\n    receipt_within: 0m\n", "forms[0].receipt_within: '0m' will not do"},
+    {"    at: day\n", "    at: day\n    lane: urgent\n    receipt_within: 1wd\n", "forms[0].receipt_within: '1wd' will not do"},
+    {"    at: day\n", "    at: day\n    lane: urgent\n    decided_by: nation\n", "forms[0].decided_by: "},
     {"version: 3", "version: 03", "codebook.version: '03' will not do; expected a whole number from 1"},
     {"version: 3", "version: 0", "codebook.version: '0'"},
     {"tz: \"+08:00\"", "tz: \"Asia/Shanghai\"", "codebook.tz: expected the fixed offset"},
@@ -349,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good),
+        cmocka_unit_test(an_urgent_form_says_whose_receipt_it_waits_for),
         cmocka_unit_test(each_error_names_its_place),
         cmocka_unit_test(exact_places),
         cmocka_unit_test(check_reports_all),
