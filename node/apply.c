@@ -6,6 +6,7 @@
 #include "node/documents.h"
 #include "node/ledger.h"
 #include "relay/codec.h"
+#include "relay/receipt.h"
 
 // What one entry came to. A batch is rejected when any of its entries is; the others of it still count, and every tier decides alike,
 // for the reason depends on the bytes and the unit tree that the signer's certificate names (a unit tree without this station's unit
@@ -108,8 +109,16 @@ static struct outcome apply_announce(struct applier *applier, struct txn *txn, s
     return (struct outcome){VERDICT_APPLIED, NULL};
 }
 
+static struct outcome apply_receipt(const struct desk *desk, struct txn *txn, const struct header *header, const struct certificate *signer,
+                                    const struct entry *entry, uint64_t position)
+{
+    struct outcome outcome = {0};
+    outcome.verdict = receipt_take(txn, desk->self, header, signer, entry, position, desk->now_ms, &outcome.reason);
+    return outcome;
+}
+
 static struct outcome apply_entry(struct applier *applier, struct txn *txn, struct arena *arena, const struct header *header,
-                                  const struct certificate *signer, const struct entry *entry, uint32_t index)
+                                  const struct certificate *signer, const struct entry *entry, uint32_t index, uint64_t position)
 {
     struct speaker speaker = speaker_of(applier->desk, header, signer, entry, index);
     arena_reset(arena);
@@ -122,6 +131,8 @@ static struct outcome apply_entry(struct applier *applier, struct txn *txn, stru
         return apply_complete(applier->desk, arena, signer, entry, &speaker);
     case SANJI__ENTRY_KIND__ANNOUNCE:
         return apply_announce(applier, txn, arena, signer, entry);
+    case SANJI__ENTRY_KIND__RECEIPT:
+        return apply_receipt(applier->desk, txn, header, signer, entry, position);
     default:
         return (struct outcome){VERDICT_HELD, NULL};
     }
@@ -130,12 +141,11 @@ static struct outcome apply_entry(struct applier *applier, struct txn *txn, stru
 enum verdict apply_batch(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
                          const struct entry *entries, uint64_t position, const char **ret_reason)
 {
-    (void)position;
     struct applier *applier = context;
     struct arena arena = {0};
     struct outcome batch = {VERDICT_HELD, NULL};
     for (uint32_t i = 0; i < header->count && txn_error(txn) == OK; i++) {
-        struct outcome outcome = apply_entry(applier, txn, &arena, header, signer, &entries[i], i);
+        struct outcome outcome = apply_entry(applier, txn, &arena, header, signer, &entries[i], i, position);
         if (outcome.verdict == VERDICT_REJECTED || outcome.verdict == VERDICT_DEFERRED) {
             if (batch.verdict != VERDICT_REJECTED && batch.verdict != VERDICT_DEFERRED)
                 batch = outcome;

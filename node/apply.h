@@ -1,4 +1,5 @@
-// What a station does with a batch that may be read here: statements into the ledger, announcements into force; everything else is held.
+// What a station does with a batch that may be read here: statements into the ledger, announcements into force, receipts for its own urgent
+// batches kept; everything else is held.
 // The hooks of relay/receive.h; they run in the writer's transaction, on its thread. Errors are the transaction's.
 #pragma once
 #include "node/desk.h"

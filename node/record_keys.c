@@ -88,7 +88,7 @@ static uint32_t tiers_up(const struct desk *desk, uint32_t ancestor)
     return up < REACH_TOP ? up : REACH_TOP;
 }
 
-void key_grant(const struct desk *desk, const struct key_id *id, uint32_t ancestor)
+static void grant(const struct desk *desk, const struct key_id *id, uint32_t ancestor, unsigned lane, uint32_t reach)
 {
     const struct certificate *to = &desk->ancestors[ancestor];
     struct symmetric_key key;
@@ -112,9 +112,21 @@ void key_grant(const struct desk *desk, const struct key_id *id, uint32_t ancest
     if (content.failed)
         txn_fail(desk->txn, ERR_MEMORY, tr("no memory for a key grant", "内存不足，无法授予密钥"));
     else
-        author_add(desk->author, desk->txn, SANJI__LANE__CASE, SANJI__AUDIENCE__UP, NULL, tiers_up(desk, ancestor),
-                   SANJI__ENTRY_KIND__KEY_GRANT, desk->now_ms, buffer_bytes(&content), NULL);
+        author_add(desk->author, desk->txn, lane, SANJI__AUDIENCE__UP, NULL, reach, SANJI__ENTRY_KIND__KEY_GRANT, desk->now_ms,
+                   buffer_bytes(&content), NULL);
     buffer_finish(&content);
+}
+
+void key_grant(const struct desk *desk, const struct key_id *id, uint32_t ancestor)
+{
+    grant(desk, id, ancestor, SANJI__LANE__CASE, tiers_up(desk, ancestor));
+}
+
+void key_grant_urgent(const struct desk *desk, const struct key_owner *owner, const struct subject_row *row, uint32_t reach)
+{
+    for (uint32_t i = 0; i < desk->ancestor_count; i++)
+        if (((owner->parent && i == 0) || named(desk, row->tiers, i)) && reach_entitles(reach, tiers_up(desk, i)))
+            grant(desk, &row->key, i, SANJI__LANE__URGENT, reach);
 }
 
 uint32_t section_reach(const struct desk *desk, const struct form *form, int section)

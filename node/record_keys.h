@@ -26,8 +26,11 @@ struct key_plan {
 };
 enum error_code key_prepare(const struct desk *desk, const struct key_owner *owner, const struct key_plan *already, struct key_plan *ret,
                             struct error *error);
-// Signs a grant for one ancestor (lane CASE, audience UP, just far enough). Errors are the transaction's.
+// Signs a grant for one ancestor (audience UP, just far enough). Errors are the transaction's.
 void key_grant(const struct desk *desk, const struct key_id *id, uint32_t ancestor);
+// Signs grants for all who hold the key of `owner` or shall, and may have a body of this reach: on the urgent lane, into the batch that is
+// open there, so that what it brings can be opened whatever else is late. Errors are the transaction's.
+void key_grant_urgent(const struct desk *desk, const struct key_owner *owner, const struct subject_row *row, uint32_t reach);
 
 // How many tiers up a section of this form goes from here: to the highest ancestor whose tier it names, at least to the parent, 0 at the
 // root.

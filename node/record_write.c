@@ -1,9 +1,12 @@
 // The writing half of record_session.h: keys, grants, entries, rows, figures.
+#include <assert.h>
+
 #include "envelope.pb-c.h"
 #include "node/record_keys.h"
 #include "node/record_session.h"
 #include "relay/crypto.h"
 #include "relay/language.h"
+#include "relay/receipt.h"
 
 // The key of one owner in this request. A subject has one, rarely two.
 struct planned_key {
@@ -150,6 +153,50 @@ static unsigned signing_order(const struct record_session *session, unsigned ord
     return count;
 }
 
+// Depth of the tier whose receipt ends the waiting: the one that the form names, if it may have the batch, else the highest that may.
+static uint32_t decider_of(const struct record_session *session, uint32_t reach)
+{
+    const struct desk *desk = session->desk;
+    int named = form_of(session)->decided_by;
+    uint32_t highest = reach < desk->self->depth ? desk->self->depth - reach : 0;
+    for (uint32_t i = 0; i < desk->ancestor_count; i++)
+        if (named >= 0 && codebook_tier(desk->codebook, desk->ancestors[i].tier) == named && desk->ancestors[i].depth > highest)
+            return desk->ancestors[i].depth;
+    return highest;
+}
+
+// One record's sections `order[begin..end)`, all of one reach, as an urgent batch of its own, with the keys that open it.
+static void sign_urgent(const struct record_session *session, const struct pending *pending, const unsigned *order, unsigned begin,
+                        unsigned end, uint32_t reach)
+{
+    const struct desk *desk = session->desk;
+    struct author_batch signed_batch;
+    for (unsigned i = begin; i < end; i++) {
+        const struct planned_key *key = pending->keys[order[i]];
+        bool granted = false; // with a section before it
+        for (unsigned j = begin; j < i; j++)
+            granted |= pending->keys[order[j]] == key;
+        if (!granted)
+            key_grant_urgent(desk, &key->owner, &key->plan.row, reach);
+    }
+    for (unsigned i = begin; i < end; i++)
+        author_add(desk->author, desk->txn, SANJI__LANE__URGENT, SANJI__AUDIENCE__UP, NULL, reach, SANJI__ENTRY_KIND__RECORD, desk->now_ms,
+                   sealed_of(session, pending, order[i]), &pending->keys[order[i]]->plan.row.key);
+    if (!author_close(desk->author, desk->txn, SANJI__LANE__URGENT, SANJI__AUDIENCE__UP, NULL, &signed_batch))
+        return;
+    struct urgent_batch batch = {.feed = signed_batch.feed,
+                                 .first = signed_batch.first,
+                                 .decided = desk->ancestor_count == 0, // nobody is above the root
+                                 .signed_ms = desk->now_ms,
+                                 .within_ms = form_of(session)->receipt_within_ms,
+                                 .decider = decider_of(session, reach),
+                                 .reach = reach};
+    memcpy(batch.record, pending->record->id, RECORD_ID_SIZE);
+    static_assert((int)RECEIPT_WHAT_MAX >= (int)NAME_MAX_BYTES, "a form's id fits");
+    memcpy(batch.what, form_of(session)->id, NAME_MAX_BYTES);
+    urgent_write(desk->txn, &batch);
+}
+
 static void sign_all(const struct record_session *session)
 {
     const struct desk *desk = session->desk;
@@ -160,7 +207,9 @@ static void sign_all(const struct record_session *session)
         for (end = begin + 1; end < count && reach[end] == reach[begin]; end++)
             ;
         for (uint32_t p = 0; p < session->count; p++) {
-            for (unsigned i = begin; i < end; i++)
+            if (form_of(session)->urgent)
+                sign_urgent(session, &session->pendings[p], order, begin, end, reach[begin]);
+            for (unsigned i = begin; i < end && !form_of(session)->urgent; i++)
                 author_add(desk->author, desk->txn, SANJI__LANE__CASE, SANJI__AUDIENCE__UP, NULL, reach[i], SANJI__ENTRY_KIND__RECORD,
                            desk->now_ms, sealed_of(session, &session->pendings[p], order[i]),
                            &session->pendings[p].keys[order[i]]->plan.row.key);
@@ -213,7 +262,8 @@ enum error_code record_session_write(struct record_session *session, struct erro
         code = seal_all(session, error);
     if (code != OK)
         return code;
-    grant_all(session);
+    if (!form_of(session)->urgent) // those of urgent batches go with them
+        grant_all(session);
     sign_all(session);
     store_all(session);
     settle_all(session);

@@ -8,6 +8,7 @@
 #include "node/import.h"
 #include "node/overview.h"
 #include "node/proof.h"
+#include "node/receipts.h"
 #include "node/records.h"
 #include "node/statement.h"
 #include "record.pb-c.h"
@@ -358,6 +359,8 @@ static enum error_code answer(struct answering *answering, const Sanji__Request 
         return answer_invite(answering, request->invite, error);
     case SANJI__REQUEST__REQUEST_STOP:
         return answer_stop(answering, error);
+    case SANJI__REQUEST__REQUEST_RECEIPTS:
+        return receipts_list(answering->station, request->receipts->waiting, answering->out, error);
     default:
         return error_set(error, ERR_VERSION, "%s", tr("a request that this node does not know", "此节点不认识的请求"));
     }

@@ -189,7 +189,8 @@ static enum error_code start_work(struct station *station, bool threaded, struct
                                           .context = &station->applier,
                                           .apply = apply_batch,
                                           .may_certify = apply_may_certify,
-                                          .document = apply_document};
+                                          .document = apply_document,
+                                          .author = station->restored ? NULL : station->author};
     station->receiver.entries = calloc(BATCH_ENTRIES_MAX, sizeof *station->receiver.entries);
     if (code == OK && !station->receiver.entries)
         code = error_set(error, ERR_MEMORY, "station");

@@ -14,6 +14,7 @@
 #include "record.pb-c.h"
 #include "relay/keyring.h"
 #include "relay/language.h"
+#include "relay/receipt.h"
 
 enum { BATCHES_A_COMMIT = 500, TICK_SUBJECTS_MAX = 1000 };
 
@@ -223,6 +224,57 @@ static void apply_again(struct verifying *verifying, const struct batch_row *row
             replay_record(verifying, row, &verifying->receiver.entries[i]);
 }
 
+// What was kept of a receipt must be what its batch says; a receipt that was not kept has no business among them (check_receipts).
+static void check_receipt(struct verifying *verifying, const struct batch_row *row, const struct header *header,
+                          const struct certificate *signer, const struct entry *entry)
+{
+    struct receipt receipt, held;
+    const char *reason = NULL;
+    enum receipt_judgement judgement =
+        receipt_judge(verifying->txn, &verifying->self, header, signer, entry, row->position, &receipt, &reason);
+    if (judgement == RECEIPT_OTHERS || judgement == RECEIPT_UNKNOWN || txn_error(verifying->txn) != OK)
+        return;
+    if (judgement == RECEIPT_FORGED) {
+        if (row->verdict != VERDICT_REJECTED)
+            differs(verifying, tr("position %llu: a forged receipt was taken (%s)", "位置 %llu：接受了伪造的回执（%s）"),
+                    (unsigned long long)row->position, reason);
+        return;
+    }
+    bool found = receipt_read(verifying->txn, &receipt, &held);
+    if (txn_error(verifying->txn) != OK)
+        return;
+    bool first = found && held.position == row->position;
+    verifying->report->receipts += first;
+    if (!found || held.position > row->position ||
+        (first && (held.time_ms != receipt.time_ms || !hash_equal(&held.certificate, &receipt.certificate))))
+        differs(verifying, tr("position %llu: its receipt is not kept as it was signed", "位置 %llu：其回执与所签内容不符"),
+                (unsigned long long)row->position);
+}
+
+// Whether the station waits for the deciding tier's receipt of its own urgent batch exactly as long as there is none.
+static void check_urgent(struct verifying *verifying, const struct batch_row *row)
+{
+    struct urgent_batch batch;
+    struct receipt receipt = {.feed = row->feed, .first = row->first};
+    bool known = urgent_read(verifying->txn, row->feed, row->first, &batch), decided = verifying->self.root;
+    while (known && receipt_next(verifying->txn, &receipt, &receipt)) {
+        const struct certificate *signer = signers_find(verifying->signers, verifying->txn, &receipt.certificate);
+        decided = decided || (signer && signer->depth <= batch.decider);
+    }
+    if (txn_error(verifying->txn) == OK && (!known || decided != batch.decided))
+        differs(verifying, tr("position %llu: its receipts do not say what the station waits for", "位置 %llu：其回执与等待状态不符"),
+                (unsigned long long)row->position);
+}
+
+// Every receipt kept was met in the journal, and none twice.
+static void check_receipts(struct verifying *verifying)
+{
+    uint64_t kept = txn_count(verifying->txn, TABLE_RECEIPTS);
+    if (kept != verifying->report->receipts && verifying->report->damaged_rows == 0)
+        differs(verifying, tr("receipts: %llu are kept, the journal has %llu", "回执：存有 %llu 份，日志中有 %llu 份"),
+                (unsigned long long)kept, (unsigned long long)verifying->report->receipts);
+}
+
 static void check_batch(struct verifying *verifying, const struct batch_row *row)
 {
     struct verify_report *report = verifying->report;
@@ -257,7 +309,13 @@ static void check_batch(struct verifying *verifying, const struct batch_row *row
     if (row->body.size) {
         report->entries += header.count;
         apply_again(verifying, row, &header, signer);
+        for (uint32_t i = 0; i < header.count; i++)
+            if (verifying->receiver.entries[i].kind == SANJI__ENTRY_KIND__RECEIPT && !verifying->receiver.entries[i].is_sealed)
+                check_receipt(verifying, row, &header, signer, &verifying->receiver.entries[i]);
     }
+    static const struct station_id here;
+    if (station_equal(&row->from, &here) && header.feed.lane == SANJI__LANE__URGENT && header.feed.audience == SANJI__AUDIENCE__UP)
+        check_urgent(verifying, row);
     check_place(verifying, row, &header);
 }
 
@@ -516,6 +574,8 @@ enum error_code station_verify_dir(const char *directory, struct verify_report *
         code = check_feeds(&verifying, &local);
     if (code == OK)
         code = check_objects(&verifying, &local);
+    if (code == OK)
+        check_receipts(&verifying);
     if (code == OK)
         code = compare(&verifying, &local);
     if (code == OK)

@@ -22,6 +22,7 @@ struct verify_report {
     uint64_t disputed;                                         // feeds with a second batch for one place
     uint64_t views;                                            // rows of views compared
     uint64_t records;                                          // own record sections replayed
+    uint64_t receipts;                                         // for own urgent batches, each with its proof
     bool records_skipped;                                      // a node runs there and holds the keys: records were not replayed
     uint64_t damaged_rows;                                     // whose checksum does not match
     uint64_t difference_count;                                 // signatures, chains or views that are not as they should be

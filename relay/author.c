@@ -55,8 +55,8 @@ void author_context(struct author *author, uint64_t time_ms, const struct hash *
 
 static void fail(struct txn *txn, const struct error *error) { txn_fail(txn, error->code, error->detail); }
 
-// Signs the open batch, journals it and puts it into its streams.
-static void sign(struct author *author, struct txn *txn, struct draft *draft)
+// Signs the open batch, journals it and puts it into its streams. `ret` may be NULL.
+static void sign(struct author *author, struct txn *txn, struct draft *draft, struct author_batch *ret)
 {
     struct buffer header_wire = {0};
     struct header header;
@@ -84,6 +84,8 @@ static void sign(struct author *author, struct txn *txn, struct draft *draft)
         feed_write(txn, draft->feed_id, &draft->state);
         struct place place = {.self = author->config.self, .parent = author->config.parent};
         route_batch(txn, &place, &header, author->config.self, position, true, &author->grown);
+        if (ret && txn_error(txn) == OK)
+            *ret = (struct author_batch){.feed = draft->feed_id, .first = header.first, .header = header.hash};
     }
     buffer_finish(&header_wire);
     batch_draft_finish(&draft->batch);
@@ -104,7 +106,7 @@ static struct draft *find(struct author *author, struct txn *txn, const struct f
     if (!empty) { // many addressees: sign one and use its place
         empty = &author->drafts[DRAFTS_MAX - 1];
         if (empty->open)
-            sign(author, txn, empty);
+            sign(author, txn, empty, NULL);
     }
     *empty = (struct draft){.used = true, .feed = *feed};
     if (!feed_find(txn, feed, &empty->feed_id, &empty->state)) {
@@ -139,7 +141,7 @@ uint64_t author_add(struct author *author, struct txn *txn, unsigned lane, unsig
     struct draft *draft = find(author, txn, &feed);
     if (draft->open &&
         (draft->batch.reach != reach || draft->batch.count == BATCH_ENTRIES_MAX || !batch_draft_fits(&draft->batch, content.size)))
-        sign(author, txn, draft);
+        sign(author, txn, draft, NULL);
     struct error error = {0};
     if (!draft->open) {
         if (batch_draft_init(&draft->batch, &draft->feed, reach, &error) != OK) {
@@ -155,11 +157,24 @@ uint64_t author_add(struct author *author, struct txn *txn, unsigned lane, unsig
     return draft->state.next + draft->batch.count - 1;
 }
 
+bool author_close(struct author *author, struct txn *txn, unsigned lane, unsigned audience, const struct station_id *addressee,
+                  struct author_batch *ret)
+{
+    if (txn_error(txn) != OK)
+        return false;
+    struct feed_key feed = own_feed(author, lane, audience, addressee);
+    struct draft *draft = find(author, txn, &feed);
+    if (!draft->open)
+        return false;
+    sign(author, txn, draft, ret);
+    return txn_error(txn) == OK;
+}
+
 void author_finish(struct author *author, struct txn *txn, struct grown *grown)
 {
     for (size_t i = 0; i < DRAFTS_MAX; i++) {
         if (author->drafts[i].open)
-            sign(author, txn, &author->drafts[i]);
+            sign(author, txn, &author->drafts[i], NULL);
         author->drafts[i].used = false;
     }
     grown_merge(grown, &author->grown);

@@ -35,6 +35,15 @@ void author_context(struct author *author, uint64_t time_ms, const struct hash *
 // ERR_MEMORY.
 uint64_t author_add(struct author *author, struct txn *txn, unsigned lane, unsigned audience, const struct station_id *addressee,
                     uint32_t reach, uint32_t kind, uint64_t time_ms, struct bytes content, const struct key_id *key);
+// Signs and journals the open batch of one feed now, so that what is added next begins another. `ret` (untouched on false) says where it
+// stands. False: nothing was open there, or the transaction has failed.
+struct author_batch {
+    uint32_t feed; // id
+    uint64_t first;
+    struct hash header;
+};
+bool author_close(struct author *author, struct txn *txn, unsigned lane, unsigned audience, const struct station_id *addressee,
+                  struct author_batch *ret);
 // Signs and journals what is open, with its stream rows; adds to `grown` what has grown by all batches of the transaction.
 void author_finish(struct author *author, struct txn *txn, struct grown *grown);
 // Forgets what is open: after an abort, or a commit that failed.

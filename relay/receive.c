@@ -5,6 +5,7 @@
 #include "envelope.pb-c.h"
 #include "link.pb-c.h"
 #include "relay/language.h"
+#include "relay/receipt.h"
 
 void arrival_finish(struct arrival *arrival)
 {
@@ -141,6 +142,14 @@ static void catch_up(const struct receiver *receiver, struct txn *txn, const str
     }
 }
 
+// The body of an urgent batch from below has been stored: its origin is told, with this very commit.
+static void give_receipt(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival)
+{
+    const struct header *header = &arrival->decoded;
+    if (receiver->author && header->feed.lane == SANJI__LANE__URGENT && header->feed.audience == SANJI__AUDIENCE__UP)
+        receipt_give(receiver->author, txn, header, arrival->received_ms);
+}
+
 static void store_next(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id,
                        struct feed_state *state, bool take_body, bool right, struct grown *grown)
 {
@@ -159,6 +168,8 @@ static void store_next(const struct receiver *receiver, struct txn *txn, struct 
     catch_up(receiver, txn, &arrival->signer, feed_id, state);
     feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, header, &arrival->signer, position, take_body, grown);
+    if (take_body)
+        give_receipt(receiver, txn, arrival);
 }
 
 static void store_body(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id,
@@ -175,6 +186,7 @@ static void store_body(const struct receiver *receiver, struct txn *txn, struct 
     catch_up(receiver, txn, &arrival->signer, feed_id, state);
     feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, &arrival->decoded, &arrival->signer, position, true, grown);
+    give_receipt(receiver, txn, arrival);
 }
 
 // Whether a batch that leaves a hole goes on from one that is kept as evidence: then nothing of the feed is missing, and the second history

@@ -1,6 +1,7 @@
 // What arrives on a link and is whole: checked, stored and routed on. Checking (arrival_check) needs only a read transaction and runs
 // off the writer thread where that pays; storing (receive) runs in the writer's transaction. An arrival has one owner at a time.
 #pragma once
+#include "relay/author.h"
 #include "relay/route.h"
 #include "relay/signers.h"
 
@@ -37,6 +38,7 @@ struct receiver {
     bool (*may_certify)(void *context, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer);
     void (*document)(void *context, struct txn *txn, const struct hash *hash, struct bytes content); // a document arrived
     struct entry *entries; // BATCH_ENTRIES_MAX, the writer's scratch
+    struct author *author; // signs receipts for urgent batches from below; NULL: this station may not sign
 };
 
 enum received {

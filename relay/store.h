@@ -36,7 +36,9 @@
     X(RECORDS, "records")       /* subject or none, record -> sealed latest revision */                                                    \
     X(RECORD_IDS, "record_ids") /* record -> subject, revision */                                                                          \
     X(SUBJECTS, "subjects")     /* subject -> sealed state */                                                                              \
-    X(EDGES, "edges")           /* civil date, subject -> (): when time alone changes a stock */
+    X(EDGES, "edges")           /* civil date, subject -> (): when time alone changes a stock */                                           \
+    X(URGENT, "urgent")         /* decided, feed id, first -> an urgent batch of ours, and whose receipt it waits for */                   \
+    X(RECEIPTS, "receipts")     /* feed id, first, station, state -> who has it since when, and where the proof is */
 
 enum table {
 #define X(name, text) TABLE_##name,

@@ -20,8 +20,8 @@ static const struct verb verb_version = {
 };
 
 static const struct verb *const verbs[] = {
-    &verb_init,   &verb_join,   &verb_run,     &verb_stop,  &verb_invite, &verb_status,   &verb_units,   &verb_forms,
-    &verb_record, &verb_import, &verb_figures, &verb_prove, &verb_verify, &verb_codebook, &verb_version,
+    &verb_init,   &verb_join,   &verb_run,     &verb_stop,  &verb_invite,   &verb_status, &verb_units,    &verb_forms,
+    &verb_record, &verb_import, &verb_figures, &verb_prove, &verb_receipts, &verb_verify, &verb_codebook, &verb_version,
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

@@ -33,6 +33,7 @@ static void print_directory(struct cli *cli, const struct verify_report *report)
         {"disputed", {"disputed", "有争议"}, report->disputed},
         {"views", {"views", "视图行"}, report->views},
         {"records", {"own records", "本站记录"}, report->records},
+        {"receipts", {"receipts", "回执"}, report->receipts},
         {"damaged_rows", {"damaged rows", "损坏行"}, report->damaged_rows},
         {"differences", {"differences", "不一致"}, report->difference_count},
     };

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from harness import CODEBOOK, Network, Station, check, county, equal, free_address, run, sanji, wait_for
 from model import month_name, month_of, today
 
-VERBS = ("init", "join", "run", "stop", "invite", "status", "units", "forms", "record", "import", "figures", "prove", "verify", "codebook",
+VERBS = ("init", "join", "run", "stop", "invite", "status", "units", "forms", "record", "import", "figures", "prove", "receipts", "verify", "codebook",
          "version")
 MONTH = month_name(month_of(today()))
 DAY = today().isoformat()

@@ -176,10 +176,10 @@ static void add_trust(struct vectors *vectors, const struct sample *samples, con
     Sanji__Receipt receipt = SANJI__RECEIPT__INIT;
     receipt.feed = &feed;
     receipt.sequence = 7;
-    receipt.leaf = binary(some, 32);
+    receipt.header = binary(some, 32);
     receipt.state = SANJI__RECEIPT__STATE__ACCEPTED;
     receipt.time_ms = 1483228801000;
-    pack(vectors, "receipt", "Receipt", "the township accepted entry 7 of the village", &receipt);
+    pack(vectors, "receipt", "Receipt", "the township accepted the batch at 7 of the village", &receipt);
     Sanji__Cut cut = SANJI__CUT__INIT;
     cut.feed = &feed;
     cut.sequence = 7;

@@ -6,6 +6,7 @@
 
 #include "envelope.pb-c.h"
 #include "node/subjects.h"
+#include "relay/receipt.h"
 
 static int open_village(void **state)
 {
@@ -401,6 +402,60 @@ static void fault_37_the_parent_never_gets_the_key_of_what_passes_it(void **stat
     assert_false(opened.reporter_to_parent);
 }
 
+// Whether the urgent batch at `position` brings a grant of the key of each of its records to each ancestor that it reaches and that may
+// read.
+static unsigned urgent_entries(struct village *village, uint64_t position, uint32_t *ret_reach, unsigned *ret_grants)
+{
+    static struct entry entries[BATCH_ENTRIES_MAX];
+    struct batch_row row;
+    struct header header;
+    unsigned records = 0, grants = 0;
+    assert_true(journal_read(village->desk.txn, position, &row));
+    assert_int_equal(header_decode(row.header, &header, NULL), OK);
+    if (header.feed.lane != SANJI__LANE__URGENT)
+        return 0;
+    assert_int_equal(body_decode(row.body, &header, entries, NULL), OK);
+    for (uint32_t i = 0; i < header.count; i++) {
+        records += entries[i].kind == SANJI__ENTRY_KIND__RECORD;
+        grants += entries[i].kind == SANJI__ENTRY_KIND__KEY_GRANT && records == 0; // the keys come first
+    }
+    *ret_reach = header.reach;
+    *ret_grants = grants;
+    return records;
+}
+
+static void an_urgent_record_is_a_batch_of_its_own_with_its_keys(void **state)
+{
+    struct village *village = *state;
+    unsigned batches = 0;
+    for (unsigned round = 0; round < 2; round++) // the second time too, though its keys were granted before: those may be late
+        accepts(village, "report",
+                "[{\"day\":\"2024-02-01\",\"facts\":\"f\",\"told_by\":\"w\"},{\"day\":\"2024-02-02\",\"facts\":\"g\",\"told_by\":\"w\"}]");
+    village_begin(village);
+    for (uint64_t position = 1; position <= journal_end(village->desk.txn); position++) {
+        uint32_t reach;
+        unsigned grants, records = urgent_entries(village, position, &reach, &grants);
+        if (!records)
+            continue;
+        batches++;
+        assert_int_equal(records, reach == 1 ? 2 : 1); // own fields and body; who reported
+        assert_int_equal(grants, 1);                   // the township's, the county's
+    }
+    assert_int_equal(batches, 8);
+    struct urgent_batch batch;
+    unsigned waiting = 0;
+    for (bool at = urgent_next(village->desk.txn, NULL, &batch); at; at = urgent_next(village->desk.txn, &batch, &batch)) {
+        assert_false(batch.decided);
+        assert_string_equal(batch.what, "report");
+        assert_int_equal(batch.within_ms, RECEIPT_WITHIN_MS);
+        assert_int_equal(batch.decider, village->ancestors[0].depth); // as the form says
+        assert_true(batch.reach == 1 || batch.reach == 2);
+        waiting++;
+    }
+    assert_int_equal(waiting, 8);
+    village_abort(village);
+}
+
 static void erased_subjects_stay_erased(void **state)
 {
     struct village *village = *state;
@@ -672,6 +727,7 @@ int main(void)
         test(fault_38_no_plaintext_in_store_or_entries),
         test(sections_travel_no_further_than_their_readers),
         test(fault_37_the_parent_never_gets_the_key_of_what_passes_it),
+        test(an_urgent_record_is_a_batch_of_its_own_with_its_keys),
         test(erased_subjects_stay_erased),
         test(asleep_equals_awake),
         test(leap_birthdays_turn_in_march),

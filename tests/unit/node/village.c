@@ -103,6 +103,8 @@ static const char codebook_yaml[] =
     "    zh: 报告\n"
     "    en: report\n"
     "    at: day\n"
+    "    lane: urgent\n"
+    "    decided_by: township\n"
     "    sections: [{id: body, tiers: [village, township], roles: [director]}, {id: reporter, tiers: [county]}]\n"
     "    fields:\n"
     "      - {id: day, type: date, need: \"true\", zh: 日期, en: day}\n"
