@@ -8,9 +8,11 @@
 #include "node/ledger_rows.h"
 #include "record.pb-c.h"
 #include "relay/language.h"
+#include "relay/quarantine.h"
 
 enum {
     ALARMS_SHOWN = 20,
+    DAMAGED_SHOWN = 20,
     LIVE_MS = 3600 * 1000, // a station further down counts as live when it was heard within the hour
 };
 
@@ -42,7 +44,8 @@ static void find_stations(struct txn *txn, const struct units *units, struct uni
         if (key.size != HASH_SIZE)
             continue;
         memcpy(hash.bytes, key.data, HASH_SIZE);
-        if (!object_read(txn, &hash, &kind, &wire) || kind != OBJECT_CERTIFICATE || certificate_decode(wire, &certificate, NULL) != OK)
+        if (!object_intact(txn, &hash) || !object_read(txn, &hash, &kind, &wire) || kind != OBJECT_CERTIFICATE ||
+            certificate_decode(wire, &certificate, NULL) != OK)
             continue;
         int32_t unit = units_find(units, certificate.unit);
         if (unit != UNIT_NONE && certificate.term > facts[unit].term) {
@@ -287,6 +290,41 @@ static bool fill_alarms(struct status *status)
     return true;
 }
 
+static bool fill_damaged(struct status *status)
+{
+    struct quarantined *entries = arena_alloc(&status->arena, DAMAGED_SHOWN * sizeof *entries);
+    struct feed_key *feeds = arena_alloc(&status->arena, DAMAGED_SHOWN * sizeof *feeds);
+    Sanji__Damaged *rows = arena_alloc(&status->arena, DAMAGED_SHOWN * sizeof *rows),
+                   **pointers = arena_alloc(&status->arena, DAMAGED_SHOWN * sizeof *pointers);
+    struct feed_state state;
+    if (!entries || !feeds || !rows || !pointers)
+        return false;
+    size_t count = 0;
+    while (count < DAMAGED_SHOWN && quarantine_before(status->txn, count ? &entries[count - 1] : NULL, &entries[count])) {
+        const struct quarantined *entry = &entries[count];
+        Sanji__Damaged *row = &rows[count];
+        sanji__damaged__init(row);
+        row->since_ms = entry->since_ms;
+        if (entry->is_object) {
+            row->object = binary(entry->object.bytes, HASH_SIZE);
+        } else {
+            row->position = entry->position;
+            if (entry->place.feed && feed_read(status->txn, entry->place.feed, &feeds[count], &state)) {
+                row->station = binary(feeds[count].station.bytes, STATION_ID_SIZE);
+                row->lane = feeds[count].lane;
+                row->first = entry->place.first;
+            }
+        }
+        pointers[count++] = row;
+    }
+    struct quarantine_count all = quarantine_count(status->txn);
+    status->reply.n_damaged = count;
+    status->reply.damaged = pointers;
+    status->reply.damaged_count = all.damaged;
+    status->reply.mended_count = all.mended;
+    return true;
+}
+
 static void fill_counts(struct status *status)
 {
     struct feed_key feed;
@@ -322,7 +360,7 @@ static bool fill(struct status *status)
     reply->join = (char *)(uintptr_t)(engine ? engine_join(engine) : station_config(station)->join);
     reply->root = binary(station_config(station)->root.bytes, HASH_SIZE);
     fill_counts(status);
-    return fill_links(status) && fill_tiers(status) && fill_alarms(status);
+    return fill_links(status) && fill_tiers(status) && fill_alarms(status) && fill_damaged(status);
 }
 
 enum error_code overview_status(struct station *station, struct buffer *ret, struct error *error)

@@ -9,6 +9,7 @@
 
 #include "relay/file.h"
 #include "relay/language.h"
+#include "relay/quarantine.h"
 
 // ---- documents
 
@@ -76,7 +77,11 @@ static bool was_restored(const struct station *station, struct txn *txn)
     if (station->meta.starts < marker->starts || end < marker->end || (marker->clean && end != marker->end))
         return true;
     struct batch_row row;
+    struct quarantined entry;
     if (marker->end == 0)
+        return false;
+    // A row that is damaged, or was and came again, tells nothing: its numbers have to do.
+    if (quarantine_of_batch(txn, marker->end, &entry) || !journal_intact(txn, marker->end))
         return false;
     if (!journal_read(txn, marker->end, &row))
         return true;
@@ -92,7 +97,7 @@ static enum error_code mark(struct station *station, bool clean, struct error *e
     struct batch_row row;
     station->marker.end = journal_end(txn);
     station->marker.digest = (struct hash){0};
-    if (station->marker.end && journal_read(txn, station->marker.end, &row))
+    if (station->marker.end && journal_intact(txn, station->marker.end) && journal_read(txn, station->marker.end, &row))
         station->marker.digest = journal_digest(&row);
     txn_abort(txn);
     station->marker.starts = station->meta.starts;

@@ -7,6 +7,7 @@
 #include "node/complete.h"
 #include "node/records.h"
 #include "relay/language.h"
+#include "relay/quarantine.h"
 
 enum {
     QUIET_MS = 1000,         // after the last own statement, before `complete` is signed: a burst of records makes one, not many
@@ -64,6 +65,11 @@ static void take_up(struct station *station, struct txn *txn, const char *waited
         uint64_t position;
         const char *reason = NULL;
         memcpy(&position, positions.data + at, sizeof position);
+        if (!journal_intact(txn, position)) { // it waits until it is whole again
+            quarantine_batch(txn, position, false, station->desk.now_ms);
+            deferred_add(txn, waited_for, position);
+            continue;
+        }
         enum verdict verdict = receive_again(&station->receiver, txn, position, &reason);
         journal_add_body(txn, position, bytes_of(NULL, 0), verdict, reason ? reason : "");
         if (verdict == VERDICT_DEFERRED)

@@ -61,9 +61,12 @@ static void load(struct engine *engine, const struct link_load *want)
     struct txn *txn = engine_reader(engine);
     event.rows.scanned = want->after;
     event.rows.more = true;
+    struct load_damage damage = {0};
     if (txn)
         event.rows.count = links_load(&engine->links.slots[want->link], txn, want->channel, want->after, want->max, want->skip, rows,
-                                      &event.rows.scanned, &event.rows.more);
+                                      &event.rows.scanned, &event.rows.more, &damage);
+    if (damage.found)
+        engine_damaged(engine, &damage);
     if (event.rows.more && event.rows.scanned == want->after && engine->look_again_ms == UINT64_MAX)
         engine->look_again_ms = event.now_ms + LOOK_AGAIN_MS; // the core takes it for the stream's end
     struct error error = {0};
@@ -137,6 +140,8 @@ static void timers(struct engine *engine)
     }
     if (engine->look_again_ms <= now)
         engine_look_again(engine);
+    if (engine->ask_ms <= now)
+        engine_ask(engine);
     if (!engine->tick_running && engine->tick_ms <= now && engine->config.hooks.due_ms(engine->config.hooks.context) == 0) {
         struct call_job call = {.run = run_tick, .finished = tick_written, .argument = engine};
         engine->tick_running = writer_submit_call(engine->config.writer, &call) == OK;
@@ -154,6 +159,8 @@ static int timeout_ms(struct engine *engine)
         at = tick;
     if (engine->look_again_ms < at)
         at = engine->look_again_ms;
+    if (engine->ask_ms < at)
+        at = engine->ask_ms;
     if (engine->config.listen && engine->self_test_ms < at)
         at = engine->self_test_ms;
     if (engine->waiting && now + WAITING_MS < at)
@@ -244,6 +251,7 @@ void engine_begin(struct engine *engine)
     engine->self_test_ms = monotonic_ms() + SELF_TEST_MS;
     set_running(engine, true);
     engine_add_all(engine);
+    engine_ask_soon(engine, UINT32_MAX);
 }
 
 void engine_turn(struct engine *engine)
@@ -293,6 +301,7 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
         return error_set(error, ERR_MEMORY, "engine");
     engine->config = *config;
     engine->look_again_ms = UINT64_MAX;
+    engine->ask_ms = UINT64_MAX;
     pthread_mutex_init(&engine->status_mutex, NULL);
     pthread_cond_init(&engine->status_cond, NULL);
     uint32_t children_max = config->children_max ? config->children_max : CHILDREN_MAX;

@@ -46,6 +46,8 @@ void engine_send_waiting(struct engine *engine)
 
 static const struct bytes no_body = {0};
 
+void engine_send(struct engine *engine, uint32_t link) { send_link(engine, link, no_body); }
+
 static void send_hello(struct engine *engine, const struct core_update *update)
 {
     struct slot *slot = &engine->links.slots[update->link];
@@ -109,6 +111,8 @@ static void log_state(struct engine *engine, const struct core_update *update)
     struct slot *slot = &engine->links.slots[update->link];
     if (update->state.from == LINK_LIVE || update->state.to == LINK_DOWN)
         links_session_over(&engine->links, slot);
+    if (update->state.to == LINK_LIVE)
+        engine_ask_soon(engine, update->link);
     char id[2 * STATION_ID_SIZE + 1], text[160];
     crypto_hex(bytes_of(slot->station.bytes, STATION_ID_SIZE), id);
     snprintf(text, sizeof text, "link %s %.8s: %s", slot->parent ? "parent" : "child", id, names[update->state.to]);

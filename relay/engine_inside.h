@@ -16,8 +16,8 @@ enum {
     JOINS_MAX = 512,           // join requests with the writer: as many as may come at once (gate.h); whoever finds no place asks again
     LOOK_AGAIN_MS = 10 * 1000, // after a stream could not be read: for want of memory or readers, or because a row of it is damaged
     SELF_TEST_MS = 3600 * 1000,
-    WAITING_MS = 5,            // until a full pipe is tried again
-    TICK_AGAIN_MS = 1000,      // after the writer had no room for a tick
+    WAITING_MS = 5,       // until a full pipe is tried again
+    TICK_AGAIN_MS = 1000, // after the writer had no room for a tick
 };
 
 struct engine {
@@ -45,8 +45,9 @@ struct engine {
     uint64_t tick_ms;       // none before, when the writer had no room for the last one
     uint64_t look_again_ms; // UINT64_MAX: every stream was read as far as it went
     uint32_t joins;         // requests with the writer
-    uint64_t self_test_ms; // when the door is tried next
-    struct error failure;  // why the node stops by itself
+    uint64_t ask_ms;        // when neighbours are asked for damaged rows; UINT64_MAX: nothing to ask for
+    uint64_t self_test_ms;  // when the door is tried next
+    struct error failure;   // why the node stops by itself
     atomic_bool stop;
     const struct transport_event *message;      // being handled
     struct bytes piece_header, piece_signature; // of the push being handled
@@ -69,6 +70,7 @@ void engine_step(struct engine *engine, const struct core_event *event);
 void engine_later(struct engine *engine, const struct core_event *event);
 // Carries out one update (engine_carry.c).
 void engine_carry_out(struct engine *engine, const struct core_update *update);
+void engine_send(struct engine *engine, uint32_t link); // what engine->out holds, without a body
 // Sends what found a pipe full before, as far as there is room now; ends the sessions that lost a message.
 void engine_send_waiting(struct engine *engine);
 struct core_event engine_event(enum core_event_type type, uint32_t link);
@@ -84,3 +86,12 @@ void engine_handle_message(struct engine *engine, const struct transport_event *
 void engine_handle_join(struct engine *engine, const struct transport_event *message);
 void engine_after_commit(struct engine *engine);
 void engine_look_again(struct engine *engine);
+void engine_extended(struct engine *engine, uint32_t link, unsigned stream, unsigned lane, uint64_t end);
+
+// engine_mend.c: what is damaged here is fetched again from the neighbours, and theirs from here.
+// A load ended before it: into quarantine with it, so that the stream can pass it.
+void engine_damaged(struct engine *engine, const struct load_damage *damage);
+void engine_ask(struct engine *engine); // due at engine->ask_ms: asks for what is in quarantine, one row of each neighbour at a time
+void engine_ask_soon(struct engine *engine, uint32_t link); // UINT32_MAX: every neighbour
+void engine_mended(struct engine *engine, const struct arrival *arrival);
+void engine_serve(struct engine *engine, uint32_t link, const struct link_want *want);

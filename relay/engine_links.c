@@ -5,6 +5,7 @@
 
 #include "envelope.pb-c.h"
 #include "link.pb-c.h"
+#include "relay/quarantine.h"
 
 enum {
     LOAD_BYTES_MAX = 512 * 1024, // ahead of sending, for one channel: two of the largest bodies
@@ -187,13 +188,29 @@ static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, con
     return head && head->next >= end && (!with_body || head->bodies >= end);
 }
 
-// Fills `row` from the stream's row. False: the peer has it, or the store failed (then the transaction says so). Without memory the
-// buffers say so.
+// Whether what the row of the stream names is whole. If not, it is left out once it is in quarantine, and as owed.
+static bool usable(struct txn *txn, const struct stream_row *from, struct load_damage *ret_damage)
+{
+    struct quarantined entry;
+    if (from->is_object ? object_intact(txn, &from->object) : journal_intact(txn, from->batch))
+        return true;
+    bool known =
+        from->is_object ? quarantine_of_object(txn, &from->object, &entry) : quarantine_of_batch(txn, from->batch, &entry) && entry.owed;
+    if (!known || entry.mended_ms)
+        *ret_damage = (struct load_damage){
+            .found = txn_error(txn) == OK, .is_object = from->is_object, .position = from->batch, .object = from->object};
+    return false;
+}
+
+// Fills `row` from the stream's row. False: the peer has it, it is in quarantine or waits for one that is, or the store failed (then the
+// transaction says so). Without memory the buffers say so.
 static bool load_row(struct slot *slot, struct txn *txn, unsigned channel, const struct stream_row *from, bool skip,
-                     struct outgoing_row *row)
+                     struct outgoing_row *row, struct load_damage *ret_damage)
 {
     *row =
         (struct outgoing_row){.position = from->position, .is_object = from->is_object, .bodiless = from->bodiless, .object = from->object};
+    if (!usable(txn, from, ret_damage))
+        return false;
     if (from->is_object) {
         enum object_kind kind;
         struct bytes content;
@@ -203,7 +220,7 @@ static bool load_row(struct slot *slot, struct txn *txn, unsigned channel, const
         return true;
     }
     struct batch_row batch;
-    if (!journal_read(txn, from->batch, &batch))
+    if (!journal_read(txn, from->batch, &batch) || quarantine_holds(txn, batch.feed, batch.first))
         return false;
     row->bodiless = from->bodiless || batch.body.size == 0;
     if (skip && peer_holds(slot, channel, txn, &batch, !row->bodiless))
@@ -216,7 +233,7 @@ static bool load_row(struct slot *slot, struct txn *txn, unsigned channel, const
 }
 
 uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64_t after, uint32_t max, bool skip, struct core_row *rows,
-                    uint64_t *ret_scanned, bool *ret_more)
+                    uint64_t *ret_scanned, bool *ret_more, struct load_damage *ret_damage)
 {
     struct stream stream = our_stream(slot, channel);
     if (!slot->outgoing[channel])
@@ -241,14 +258,14 @@ uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64
         looked += got;
         for (uint32_t i = 0; i < got && count < max && outgoing->count < CORE_ROWS_MAX && bytes < LOAD_BYTES_MAX; i++) {
             struct outgoing_row *row = &outgoing->rows[(outgoing->first + outgoing->count) % CORE_ROWS_MAX];
-            bool loaded = load_row(slot, txn, channel, &found[i], skip, row);
+            bool loaded = load_row(slot, txn, channel, &found[i], skip, row, ret_damage);
             if (row->header.failed || row->content.failed) { // no memory: from here again, another time
                 outgoing_row_finish(row);
                 return count;
             }
-            *ret_scanned = found[i].position; // also of a row that is damaged: the others can do without it
-            if (txn_error(txn) != OK)
+            if (ret_damage->found || txn_error(txn) != OK)
                 return count;
+            *ret_scanned = found[i].position;
             if (!loaded)
                 continue;
             outgoing->count++;

@@ -3,6 +3,7 @@
 #pragma once
 #include "relay/core/core.h"
 #include "relay/link_wire.h"
+#include "relay/quarantine.h"
 #include "relay/writer.h"
 
 // A row loaded from the store, waiting to be sent piece by piece.
@@ -57,7 +58,14 @@ struct slot {
     struct outgoing *outgoing[CORE_CHANNELS];
     struct assembly *assembly[CORE_CHANNELS];
     struct known *known[CORE_CHANNELS];
-    bool asked[CORE_CHANNELS];  // for the peer's heads, and not all of them are here
+    bool asked[CORE_CHANNELS]; // for the peer's heads, and not all of them are here
+    struct {                   // engine_mend.c
+        bool asked, serving;   // what was asked for last is in `last`; a request of the peer is with the writer
+        struct quarantined last;
+        uint64_t next_ms;  // when to ask for something again
+        uint32_t wait_ms;  // the pause after that, should nothing come of it
+        uint64_t serve_ms; // no request of the peer is served before
+    } mend;
     bool staged[CORE_CHANNELS]; // a part of the channel's row is on disk
 };
 
@@ -93,12 +101,19 @@ uint64_t links_end(const struct slot *slot, struct txn *txn, unsigned channel);
 
 // ---- sending
 
+// What a load met that is damaged and not in quarantine yet: a batch's row, or an object.
+struct load_damage {
+    bool found, is_object;
+    uint64_t position;
+    struct hash object;
+};
 // Loads rows of our stream after `after`, keeps copies of them for sending, and tells the core their sizes: at most `max` (up to
 // CORE_ROWS_MAX, the room in `rows`) or about 512 KiB. `skip`: without those that the peer's heads cover. `ret_scanned`: looked at up to
-// here; `ret_more` false: the stream ends there. A row that is damaged or whose batch is (ERR_CORRUPT in the transaction) ends the load
-// and is left out when it can be passed; no memory ends it before the row. Either way the caller goes on with another transaction.
+// here; `ret_more` false: the stream ends there. What is in quarantine is left out, and what follows it in its feed while it is owed. A
+// batch or object that is damaged and not in quarantine yet ends the load before its row and is told in `ret_damage`; so does a damaged
+// row of the stream itself (ERR_CORRUPT in the transaction), and no memory. The caller goes on another time.
 uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64_t after, uint32_t max, bool skip, struct core_row *rows,
-                    uint64_t *ret_scanned, bool *ret_more);
+                    uint64_t *ret_scanned, bool *ret_more, struct load_damage *ret_damage);
 // The loaded row at `position`, until the next call here for this channel; drops those before it. NULL: not loaded (any more).
 struct outgoing_row *links_outgoing_find(struct slot *slot, unsigned channel, uint64_t position);
 void links_outgoing_sent(struct slot *slot, unsigned channel, uint64_t position); // its last piece went out

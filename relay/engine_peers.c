@@ -17,6 +17,7 @@ static void add_link(struct engine *engine, uint32_t link)
         return;
     struct core_staged staged[CORE_CHANNELS];
     links_marks(&engine->links.slots[link], txn, marks, ends, staged);
+    engine_ask_soon(engine, link);
     struct core_event event = engine_event(EVENT_LINK_ADD, link);
     event.fresh = crypto_random_u64();
     event.add.parent = engine->links.slots[link].parent;
@@ -107,6 +108,11 @@ static void handle_decoded(struct engine *engine, uint32_t link, const struct li
         break;
     case LINK_GRANT:
         event.type = EVENT_HEARD; // a station that was not restored asked for none
+        break;
+    case LINK_WANT:
+        event.type = EVENT_HEARD;
+        if (in->session == engine->links.slots[link].peer_session)
+            engine_serve(engine, link, &in->want);
         break;
     }
     engine_step(engine, &event);
@@ -205,6 +211,8 @@ static void after_arrival(struct engine *engine, struct arrival_job *job)
     event.session = job->session;
     if (job->code == OK && (job->outcome == RECEIVED || job->outcome == RECEIVED_BODILESS)) {
         event.mark = (struct core_mark){job->mark.generation, job->mark.headers, job->mark.bodies};
+        if (job->arrival.mended)
+            engine_mended(engine, &job->arrival);
     } else {
         event.type = EVENT_REFUSED;
         event.error.fault = job->code != OK                   ? SANJI__LINK_FAULT__FAULT_STORE
@@ -220,7 +228,7 @@ static void after_arrival(struct engine *engine, struct arrival_job *job)
     free(job);
 }
 
-static void extended(struct engine *engine, uint32_t link, unsigned stream, unsigned lane, uint64_t end)
+void engine_extended(struct engine *engine, uint32_t link, unsigned stream, unsigned lane, uint64_t end)
 {
     struct core_event event = engine_event(EVENT_EXTENDED, link);
     event.channel = core_channel(stream, lane);
@@ -242,7 +250,7 @@ void engine_look_again(struct engine *engine)
                 continue;
             }
             if (end)
-                extended(engine, i, core_channel_stream(channel), core_channel_lane(channel), end);
+                engine_extended(engine, i, core_channel_stream(channel), core_channel_lane(channel), end);
         }
 }
 
@@ -256,14 +264,14 @@ void engine_after_commit(struct engine *engine)
     engine_reader_end(engine); // nor must a commit be missed that came while those were handled: `grown` names it
     for (unsigned lane = 1; lane <= LANES; lane++) {
         if (grown.up[lane - 1] && engine->config.parent)
-            extended(engine, 0, SANJI__STREAM__STREAM_UP, lane, grown.up[lane - 1]);
+            engine_extended(engine, 0, SANJI__STREAM__STREAM_UP, lane, grown.up[lane - 1]);
         if (grown.down_all[lane - 1])
-            extended(engine, UINT32_MAX, SANJI__STREAM__STREAM_DOWN_ALL, lane, grown.down_all[lane - 1]);
+            engine_extended(engine, UINT32_MAX, SANJI__STREAM__STREAM_DOWN_ALL, lane, grown.down_all[lane - 1]);
     }
     for (uint32_t i = 0; i < grown.one_count; i++) {
         uint32_t link;
         if (links_find_station(&engine->links, &grown.one[i].peer, &link))
-            extended(engine, link, SANJI__STREAM__STREAM_DOWN_ONE, grown.one[i].lane, grown.one[i].end);
+            engine_extended(engine, link, SANJI__STREAM__STREAM_DOWN_ONE, grown.one[i].lane, grown.one[i].end);
     }
     if (grown.more)
         engine_look_again(engine);

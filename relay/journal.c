@@ -216,8 +216,19 @@ static void put_row(struct buffer *fields, const struct batch_row *row)
     row_raw(fields, row->body.data, row->body.size);
 }
 
+static bool place_take(struct row *row, struct batch_place *ret)
+{
+    struct batch_place place = {.feed = get_be32(row->key.data), .first = get_be64(row->key.data + 4)};
+    place.position = row_take_u64(row);
+    place.count = row_take_u32(row);
+    if (!row_end(row))
+        return false;
+    *ret = place;
+    return true;
+}
+
 // The last batch of `feed` that begins at or before `sequence`. False: none.
-static bool batch_before(struct txn *txn, uint32_t feed, uint64_t sequence, uint64_t *ret_position, uint64_t *ret_end)
+static bool batch_before(struct txn *txn, uint32_t feed, uint64_t sequence, struct batch_place *ret)
 {
     uint8_t key[BATCH_KEY_SIZE];
     struct row row;
@@ -227,33 +238,34 @@ static bool batch_before(struct txn *txn, uint32_t feed, uint64_t sequence, uint
     bool found = cursor && ((cursor_seek(cursor, bytes_of(key, sizeof key)) && memcmp(cursor_key(cursor).data, key, sizeof key) == 0) ||
                             cursor_prev(cursor));
     found = found && cursor_key(cursor).size == sizeof key && memcmp(cursor_key(cursor).data, key, 4) == 0;
-    if (found && (found = row_at(txn, TABLE_BATCHES, cursor, &row))) {
-        uint64_t position = row_take_u64(&row);
-        uint64_t end = get_be64(row.key.data + 4) + row_take_u32(&row);
-        found = row_end(&row);
-        if (found) {
-            *ret_position = position;
-            *ret_end = end;
-        }
-    }
+    found = found && row_at(txn, TABLE_BATCHES, cursor, &row) && place_take(&row, ret);
     cursor_close(cursor);
     return found;
 }
 
+bool journal_place(struct txn *txn, uint32_t feed, uint64_t sequence, struct batch_place *ret)
+{
+    struct batch_place place;
+    if (!batch_before(txn, feed, sequence, &place) || sequence >= place.first + place.count)
+        return false;
+    *ret = place;
+    return true;
+}
+
 bool journal_find(struct txn *txn, uint32_t feed, uint64_t sequence, uint64_t *ret_position)
 {
-    uint64_t position, end;
-    if (!batch_before(txn, feed, sequence, &position, &end) || sequence >= end)
+    struct batch_place place;
+    if (!journal_place(txn, feed, sequence, &place))
         return false;
-    *ret_position = position;
+    *ret_position = place.position;
     return true;
 }
 
 uint64_t journal_append(struct txn *txn, const struct batch_row *row)
 {
     assert(row->count > 0 && row->first > 0 && row->count <= UINT64_MAX - row->first);
-    uint64_t held, end;
-    if (batch_before(txn, row->feed, row->first + row->count - 1, &held, &end) && end > row->first)
+    struct batch_place held;
+    if (batch_before(txn, row->feed, row->first + row->count - 1, &held) && held.first + held.count > row->first)
         txn_fail(txn, ERR_STATE, tr("this place of the feed is taken; nothing is ever replaced", "序列的该位置已占用；绝不覆盖"));
     uint64_t position = journal_end(txn) + 1;
     uint8_t key[POSITION_SIZE], batch_key[BATCH_KEY_SIZE];
@@ -269,6 +281,21 @@ uint64_t journal_append(struct txn *txn, const struct batch_row *row)
     return position;
 }
 
+static void take_row(struct row *row, struct batch_row *ret)
+{
+    ret->feed = row_take_u32(row);
+    ret->first = row_take_u64(row);
+    ret->count = row_take_u32(row);
+    ret->received_ms = row_take_u64(row);
+    row_take_raw(row, ret->from.bytes, STATION_ID_SIZE);
+    size_t header_size = row_take_u16(row), signature_size = row_take_u8(row);
+    ret->header = row_take_span(row, header_size);
+    ret->signature = row_take_span(row, signature_size);
+    ret->verdict = (enum verdict)row_take_u8(row);
+    row_take_text(row, ret->reason, sizeof ret->reason);
+    ret->body = row_take_span(row, row_take_u32(row));
+}
+
 bool journal_read(struct txn *txn, uint64_t position, struct batch_row *ret)
 {
     uint8_t key[POSITION_SIZE];
@@ -277,21 +304,71 @@ bool journal_read(struct txn *txn, uint64_t position, struct batch_row *ret)
     put_be64(key, position);
     if (!row_read(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &row))
         return false;
-    batch.feed = row_take_u32(&row);
-    batch.first = row_take_u64(&row);
-    batch.count = row_take_u32(&row);
-    batch.received_ms = row_take_u64(&row);
-    row_take_raw(&row, batch.from.bytes, STATION_ID_SIZE);
-    size_t header_size = row_take_u16(&row), signature_size = row_take_u8(&row);
-    batch.header = row_take_span(&row, header_size);
-    batch.signature = row_take_span(&row, signature_size);
-    batch.verdict = (enum verdict)row_take_u8(&row);
-    row_take_text(&row, batch.reason, sizeof batch.reason);
-    batch.body = row_take_span(&row, row_take_u32(&row));
+    take_row(&row, &batch);
     if (!row_end(&row))
         return false;
     *ret = batch;
     return true;
+}
+
+bool journal_intact(struct txn *txn, uint64_t position)
+{
+    uint8_t key[POSITION_SIZE];
+    struct bytes value;
+    put_be64(key, position);
+    return txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value) && row_intact(TABLE_JOURNAL, bytes_of(key, sizeof key), value);
+}
+
+bool journal_hint(struct txn *txn, uint64_t position, struct batch_row *ret)
+{
+    uint8_t key[POSITION_SIZE];
+    struct bytes value;
+    struct batch_row batch = {.position = position};
+    put_be64(key, position);
+    if (!txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value) || value.size < ROW_CHECKSUM_SIZE)
+        return false;
+    struct row row = {.rest = bytes_of(value.data, value.size - ROW_CHECKSUM_SIZE)};
+    take_row(&row, &batch);
+    if (row.bad || row.rest.size || batch.verdict > VERDICT_HELD)
+        return false;
+    *ret = batch;
+    return true;
+}
+
+// A damaged row may still say which place it is; whether that is true BATCHES knows.
+bool journal_place_at(struct txn *txn, uint64_t position, struct batch_place *ret)
+{
+    struct batch_row hint;
+    struct batch_place place;
+    if (journal_hint(txn, position, &hint) && journal_place(txn, hint.feed, hint.first, &place) && place.position == position) {
+        *ret = place;
+        return true;
+    }
+    bool found = false;
+    struct cursor *cursor = cursor_open(txn, TABLE_BATCHES);
+    for (bool at = cursor && cursor_seek(cursor, bytes_of("", 0)); at && !found; at = cursor_next(cursor)) {
+        struct row row;
+        if (cursor_key(cursor).size == BATCH_KEY_SIZE && row_intact(TABLE_BATCHES, cursor_key(cursor), cursor_value(cursor)))
+            found = row_at(txn, TABLE_BATCHES, cursor, &row) && place_take(&row, &place) && place.position == position;
+    }
+    cursor_close(cursor);
+    if (found)
+        *ret = place;
+    return found;
+}
+
+void journal_mend(struct txn *txn, const struct batch_row *row)
+{
+    uint8_t key[POSITION_SIZE];
+    struct buffer fields = {0};
+    assert(row->position > 0);
+    if (journal_intact(txn, row->position) || row->position > journal_end(txn)) {
+        txn_fail(txn, ERR_STATE, tr("nothing is ever replaced but what is damaged", "除已损坏的行外，绝不覆盖"));
+        return;
+    }
+    put_be64(key, row->position);
+    put_row(&fields, row);
+    row_write(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &fields);
 }
 
 void journal_add_body(struct txn *txn, uint64_t position, struct bytes body, enum verdict verdict, const char *reason)

@@ -54,6 +54,21 @@ bool journal_read(struct txn *txn, uint64_t position, struct batch_row *ret); //
 // change (a deferred batch is decided). Another body than the one held: ERR_STATE.
 void journal_add_body(struct txn *txn, uint64_t position, struct bytes body, enum verdict verdict, const char *reason);
 bool journal_find(struct txn *txn, uint32_t feed, uint64_t sequence, uint64_t *ret_position); // the batch that holds `sequence`
+// The same with the whole place of that batch.
+struct batch_place {
+    uint64_t position, first;
+    uint32_t feed, count;
+};
+bool journal_place(struct txn *txn, uint32_t feed, uint64_t sequence, struct batch_place *ret);
+// The place that `position` has in its feed, also when its row is damaged. Looks at the row first and then at all of BATCHES. False: none.
+bool journal_place_at(struct txn *txn, uint64_t position, struct batch_place *ret);
+// Whether there is a row at the position and it is whole. Damage does not fail the transaction.
+bool journal_intact(struct txn *txn, uint64_t position);
+// What a damaged row still says, as far as it can be read: a hint, to be held against what is known. False: it can't be read at all.
+bool journal_hint(struct txn *txn, uint64_t position, struct batch_row *ret);
+// Puts a row back at its own position, where it is damaged or missing below the journal's end. ERR_STATE in the transaction when what is
+// there is whole.
+void journal_mend(struct txn *txn, const struct batch_row *row);
 // For the marker. Over what never changes in a row: a body or verdict that comes later leaves it alone (the header fixes the body).
 struct hash journal_digest(const struct batch_row *row);
 
@@ -78,6 +93,11 @@ uint64_t deferred_take(struct txn *txn, const char *waits_for);
 enum object_kind { OBJECT_CERTIFICATE = 1, OBJECT_DOCUMENT = 2 };
 bool object_read(struct txn *txn, const struct hash *hash, enum object_kind *ret_kind, struct bytes *ret);
 void object_add(struct txn *txn, const struct hash *hash, enum object_kind kind, struct bytes content);
+
+// Whether it is there and whole; damage does not fail the transaction.
+bool object_intact(struct txn *txn, const struct hash *hash);
+// Puts an object back where it is damaged; where it is missing or whole, as object_add().
+void object_mend(struct txn *txn, const struct hash *hash, enum object_kind kind, struct bytes content);
 
 // ---- streams: what this station owes. Positions are 1, 2, 3 ... in each (stream, peer, lane); `peer` matters for DOWN_ONE only.
 struct stream {

@@ -141,6 +141,14 @@ static bool push_in(const Sanji__Push *from, size_t body_size, struct link_in *r
     return true;
 }
 
+static bool want_in(const Sanji__Want *from, struct link_want *ret)
+{
+    *ret = (struct link_want){.is_object = from->object.len > 0, .first = from->first};
+    if (ret->is_object)
+        return !from->feed && from->first == 0 && from->object.len == HASH_SIZE && copy_hash(&from->object, &ret->object);
+    return from->first > 0 && feed_in(from->feed, &ret->feed);
+}
+
 static bool message_in(const Sanji__LinkMessage *from, size_t body_size, struct arena *arena, struct link_in *ret)
 {
     ret->session = from->session;
@@ -187,6 +195,9 @@ static bool message_in(const Sanji__LinkMessage *from, size_t body_size, struct 
         ret->grant.ordinal = from->grant->ordinal;
         ret->grant.count = (uint32_t)from->grant->n_heads;
         return heads_in(from->grant->heads, from->grant->n_heads, arena, &ret->grant.heads);
+    case SANJI__LINK_MESSAGE__MESSAGE_WANT:
+        ret->type = LINK_WANT;
+        return want_in(from->want, &ret->want);
     default:
         return false;
     }
@@ -338,6 +349,22 @@ void link_encode_ping(uint64_t session, uint64_t token, bool reply, struct buffe
     ping.reply = reply;
     message.ping = &ping;
     finish(&message, SANJI__LINK_MESSAGE__MESSAGE_PING, session, ret);
+}
+
+void link_encode_want(uint64_t session, const struct link_want *want, struct buffer *ret)
+{
+    Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
+    Sanji__Want row = SANJI__WANT__INIT;
+    Sanji__Feed feed;
+    if (want->is_object) {
+        row.object = binary(want->object.bytes, HASH_SIZE);
+    } else {
+        feed_out(&want->feed, &feed);
+        row.feed = &feed;
+        row.first = want->first;
+    }
+    message.want = &row;
+    finish(&message, SANJI__LINK_MESSAGE__MESSAGE_WANT, session, ret);
 }
 
 void link_encode_error(uint64_t session, unsigned channel, uint32_t fault, uint32_t retry_ms, const char *detail, struct buffer *ret)

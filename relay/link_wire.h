@@ -12,6 +12,7 @@ enum link_message {
     LINK_PING,
     LINK_ERROR,
     LINK_GRANT,
+    LINK_WANT,
 };
 
 // A decoded message. Spans point into the arena it was unpacked into.
@@ -52,6 +53,12 @@ struct link_in {
             const struct head *heads;
             uint32_t count;
         } grant;
+        struct link_want {
+            bool is_object;
+            struct feed_key feed;
+            uint64_t first;
+            struct hash object;
+        } want;
     };
 };
 // `body_size`: of the second frame. ERR_INPUT or ERR_LIMIT when the bytes are not a canonical message within its bounds; ERR_MEMORY (the
@@ -78,5 +85,6 @@ void link_encode_push(uint64_t session, const struct link_push *push, struct buf
 void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes,
                      uint64_t received_position, uint32_t received_offset, struct buffer *ret);
 void link_encode_ping(uint64_t session, uint64_t token, bool reply, struct buffer *ret);
+void link_encode_want(uint64_t session, const struct link_want *want, struct buffer *ret);
 // `channel` CORE_CHANNELS: none. `detail` NULL or empty: none; plain text, a line.
 void link_encode_error(uint64_t session, unsigned channel, uint32_t fault, uint32_t retry_ms, const char *detail, struct buffer *ret);

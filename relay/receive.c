@@ -5,6 +5,7 @@
 #include "envelope.pb-c.h"
 #include "link.pb-c.h"
 #include "relay/language.h"
+#include "relay/quarantine.h"
 #include "relay/receipt.h"
 
 void arrival_finish(struct arrival *arrival)
@@ -50,17 +51,27 @@ static void alarm_feed(struct txn *txn, const char *kind, const struct certifica
     alarm_add(txn, &alarm);
 }
 
+// Its hash has been checked: it may take the place of a damaged one.
+static void put_object(struct txn *txn, struct arrival *arrival, enum object_kind kind)
+{
+    struct quarantined entry;
+    object_mend(txn, &arrival->object, kind, buffer_bytes(&arrival->body));
+    if (quarantine_of_object(txn, &arrival->object, &entry) && entry.mended_ms == 0) {
+        quarantine_mended(txn, &entry, arrival->received_ms);
+        arrival->mended = true;
+    }
+}
+
 static enum received receive_object(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
 {
-    enum object_kind kind;
-    struct bytes content = buffer_bytes(&arrival->body), held;
-    if (object_read(txn, &arrival->object, &kind, &held))
+    struct bytes content = buffer_bytes(&arrival->body);
+    if (object_intact(txn, &arrival->object))
         return RECEIVED;
     struct hash document = crypto_hash(TAG_DOCUMENT, content);
     if (hash_equal(&document, &arrival->object)) {
         if (arrival->stream == SANJI__STREAM__STREAM_UP)
             return RECEIVED_FORGED; // documents only travel down
-        object_add(txn, &arrival->object, OBJECT_DOCUMENT, content);
+        put_object(txn, arrival, OBJECT_DOCUMENT);
         receiver->document(receiver->context, txn, &arrival->object, content);
         route_document(txn, &arrival->object, grown);
         return RECEIVED;
@@ -76,7 +87,7 @@ static enum received receive_object(const struct receiver *receiver, struct txn 
         if (!receiver->may_certify(receiver->context, txn, &certificate, &issuer))
             return RECEIVED_FORGED;
     }
-    object_add(txn, &arrival->object, OBJECT_CERTIFICATE, content);
+    put_object(txn, arrival, OBJECT_CERTIFICATE);
     return RECEIVED;
 }
 
@@ -134,7 +145,7 @@ static void catch_up(const struct receiver *receiver, struct txn *txn, const str
         uint64_t position;
         struct batch_row row;
         struct header header;
-        if (!journal_find(txn, feed_id, state->bodies, &position) || !journal_read(txn, position, &row))
+        if (!journal_find(txn, feed_id, state->bodies, &position) || !journal_intact(txn, position) || !journal_read(txn, position, &row))
             return;
         if (row.body.size == 0 && (header_decode(row.header, &header, NULL) != OK || entitled(receiver, &header, signer)))
             return;
@@ -187,6 +198,113 @@ static void store_body(const struct receiver *receiver, struct txn *txn, struct 
     feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, &arrival->decoded, &arrival->signer, position, true, grown);
     give_receipt(receiver, txn, arrival);
+}
+
+// ---- a row that is damaged here, and comes again
+
+// Whether the header is the one that stood there: what followed it says so, or the feed's head.
+static bool is_the_one(struct txn *txn, const struct feed_state *state, const struct batch_place *place, const struct header *header)
+{
+    struct batch_place after;
+    struct batch_row row;
+    struct header next;
+    if (place->first != header->first || place->count != header->count)
+        return false;
+    uint64_t end = header->first + header->count;
+    if (end == state->next)
+        return hash_equal(&header->hash, &state->last);
+    return journal_place(txn, place->feed, end, &after) && after.first == end && journal_intact(txn, after.position) &&
+           journal_read(txn, after.position, &row) && header_decode(row.header, &next, NULL) == OK && hash_equal(&next.prev, &header->hash);
+}
+
+static bool received_at(struct txn *txn, uint64_t position, uint64_t *ret_ms)
+{
+    struct batch_row row;
+    if (position == 0 || !journal_intact(txn, position) || !journal_read(txn, position, &row))
+        return false;
+    *ret_ms = row.received_ms;
+    return true;
+}
+
+// When it was received: what the damaged row says, if its neighbours don't contradict; else as one of them.
+static uint64_t when(struct txn *txn, const struct batch_row *hint, uint64_t position, uint64_t now_ms)
+{
+    uint64_t before = 0, after = UINT64_MAX;
+    bool has_before = received_at(txn, position - 1, &before), has_after = received_at(txn, position + 1, &after);
+    if (hint && hint->received_ms >= before && hint->received_ms <= after)
+        return hint->received_ms;
+    return has_after ? after : has_before ? before : now_ms;
+}
+
+static struct station_id who_brought(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival)
+{
+    const struct feed_key *feed = &arrival->decoded.feed;
+    struct station_id from = {0};
+    if (station_equal(&feed->station, &receiver->place.self->station))
+        return from;
+    if (feed->audience != SANJI__AUDIENCE__UP && receiver->place.parent)
+        return receiver->place.parent->station;
+    return route_via(txn, &feed->station, &from) ? from : arrival->peer;
+}
+
+// Rows of the feed that waited for the damaged one were left out of its streams: they follow now. More than FOLLOW_MAX come by the
+// repair that the first gap asks for.
+enum { FOLLOW_MAX = 1024 };
+static void send_on(const struct receiver *receiver, struct txn *txn, const struct batch_place *first, struct grown *grown)
+{
+    struct batch_place place = *first;
+    for (unsigned i = 0; i < FOLLOW_MAX; i++) {
+        struct batch_row row;
+        struct header header;
+        if (!journal_intact(txn, place.position) || !journal_read(txn, place.position, &row) ||
+            header_decode(row.header, &header, NULL) != OK)
+            return;
+        const struct certificate *signer = signers_find(receiver->signers, txn, &header.certificate);
+        if (!signer)
+            return;
+        route_batch(txn, &receiver->place, &header, signer, place.position, row.body.size > 0, grown);
+        if (!journal_place(txn, place.feed, place.first + place.count, &place))
+            return;
+    }
+}
+
+static bool may_have_body(const struct receiver *receiver, const struct header *header, const struct certificate *signer)
+{
+    return station_equal(&header->feed.station, &receiver->place.self->station) || signer->depth <= receiver->place.self->depth ||
+           entitled(receiver, header, signer);
+}
+
+// Puts the row back at its own position. Its effects are in the views since it first came, so it is not applied again; but one that had
+// no body here yet gets it now as any late body does.
+static enum received mend(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, const struct batch_place *place,
+                          struct feed_state *state, struct grown *grown)
+{
+    const struct header *header = &arrival->decoded;
+    struct quarantined entry = {0};
+    struct batch_row hint = {0};
+    bool right = may_have_body(receiver, header, &arrival->signer), has_body = arrival->body.size > 0;
+    bool readable = journal_hint(txn, place->position, &hint) && hint.feed == place->feed && hint.first == place->first;
+    bool had_body = right && (header->first < state->bodies || (readable && hint.body.size > 0));
+    if (!is_the_one(txn, state, place, header) || (had_body && !has_body))
+        return RECEIVED; // another one, not to be told yet, or less than was here: the row stays in quarantine
+    struct batch_row row = row_of(arrival, place->feed, had_body);
+    row.position = place->position;
+    row.received_ms = when(txn, readable ? &hint : NULL, place->position, arrival->received_ms);
+    row.from = who_brought(receiver, txn, arrival);
+    if (had_body)
+        row.verdict = readable ? hint.verdict : VERDICT_APPLIED;
+    if (readable)
+        set_reason(&row, hint.reason);
+    quarantine_batch(txn, place->position, false, arrival->received_ms);
+    bool owed = quarantine_of_batch(txn, place->position, &entry) && entry.owed;
+    journal_mend(txn, &row);
+    quarantine_mended(txn, &entry, arrival->received_ms);
+    arrival->mended = true;
+    if (right && has_body && !had_body)
+        store_body(receiver, txn, arrival, place->feed, state, grown);
+    if (owed)
+        send_on(receiver, txn, place, grown);
+    return RECEIVED;
 }
 
 // Whether a batch that leaves a hole goes on from one that is kept as evidence: then nothing of the feed is missing, and the second history
@@ -244,8 +362,6 @@ static bool right_way(const struct receiver *receiver, struct txn *txn, const st
 
 static enum received receive_batch(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
 {
-    if (!direction_allows(receiver, arrival))
-        return RECEIVED_FORGED;
     const struct header *header = &arrival->decoded;
     bool learn = false;
     if (!right_way(receiver, txn, arrival, &learn)) {
@@ -257,18 +373,23 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     bool known = feed_find(txn, &header->feed, &feed_id, &state);
     if (!known)
         feed_state_init(&state);
-    bool right = entitled(receiver, header, &arrival->signer), has_body = arrival->body.size > 0, body_held = false;
+    bool has_body = arrival->body.size > 0, body_held = false;
     struct hash held_hash;
     const struct hash *held = NULL;
-    if (header->first < state.next) {
-        uint64_t position;
+    struct batch_place place;
+    if (header->first < state.next && journal_place(txn, feed_id, header->first, &place)) {
         struct batch_row row;
-        if (journal_find(txn, feed_id, header->first, &position) && journal_read(txn, position, &row) && row.first == header->first) {
+        if (!journal_intact(txn, place.position))
+            return mend(receiver, txn, arrival, &place, &state, grown);
+        if (journal_read(txn, place.position, &row) && row.first == header->first) {
             held_hash = crypto_hash(TAG_HEADER, row.header);
             held = &held_hash;
             body_held = row.body.size > 0;
         }
     }
+    if (!direction_allows(receiver, arrival)) // but for what was fetched again, perhaps from two neighbours
+        return held && body_held && hash_equal(held, &header->hash) ? RECEIVED : RECEIVED_FORGED;
+    bool right = entitled(receiver, header, &arrival->signer);
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
     switch (feed_admit(&state, &claim, held, body_held, has_body && right)) {
     case ADMIT_NEXT:

@@ -15,6 +15,7 @@ struct arrival {
     struct buffer header, signature, body; // of a batch; of an object: its bytes in `body`
     uint64_t received_ms;                  // UTC
     bool checked;                          // arrival_check said OK
+    bool mended;                           // it took the place of a damaged row (receive)
     struct header decoded;                 // when checked
     struct certificate signer;             // when checked
 };
@@ -51,6 +52,9 @@ enum received {
 // that is held, and what goes on from it, is kept as evidence and changes nothing else but the feed's mark of dispute (and the first
 // time an alarm); it counts as RECEIVED, so that it stops nobody behind it. A body that may not travel this far is dropped. Never fails
 // on what the bytes say; store errors are the transaction's, and then the answer means nothing.
+//
+// A batch for a place whose row is damaged, and that what follows it proves to be the one that stood there, takes that place again: from
+// whichever side it comes, without a second effect. An object does so by its hash.
 enum received receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown);
 // Applies a batch that is in the journal and was deferred, or rebuilds views from it. Returns its verdict; VERDICT_HELD when its body
 // is not here. The journal row is the caller's to change (journal_add_body).

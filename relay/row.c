@@ -105,18 +105,23 @@ void row_damaged(struct txn *txn, enum table table, struct bytes key)
     txn_fail(txn, ERR_CORRUPT, detail);
 }
 
+bool row_intact(enum table table, struct bytes key, struct bytes value)
+{
+    if (value.size < ROW_CHECKSUM_SIZE)
+        return false;
+    size_t size = value.size - ROW_CHECKSUM_SIZE;
+    struct hash hash = checksum(table, key, bytes_of(value.data, size));
+    return memcmp(hash.bytes, value.data + size, ROW_CHECKSUM_SIZE) == 0;
+}
+
 static bool open_row(struct txn *txn, enum table table, struct bytes key, struct bytes value, struct row *ret)
 {
-    if (value.size >= ROW_CHECKSUM_SIZE) {
-        struct bytes fields = bytes_of(value.data, value.size - ROW_CHECKSUM_SIZE);
-        struct hash hash = checksum(table, key, fields);
-        if (memcmp(hash.bytes, value.data + fields.size, ROW_CHECKSUM_SIZE) == 0) {
-            *ret = (struct row){.txn = txn, .table = table, .key = key, .rest = fields};
-            return true;
-        }
+    if (!row_intact(table, key, value)) {
+        row_damaged(txn, table, key);
+        return false;
     }
-    row_damaged(txn, table, key);
-    return false;
+    *ret = (struct row){.txn = txn, .table = table, .key = key, .rest = bytes_of(value.data, value.size - ROW_CHECKSUM_SIZE)};
+    return true;
 }
 
 bool row_read(struct txn *txn, enum table table, struct bytes key, struct row *ret)

@@ -45,5 +45,8 @@ void row_take_text(struct row *row, char *ret, size_t size); // NUL-terminated; 
 // Whether every field was there and nothing is left over. Otherwise the transaction fails with ERR_CORRUPT.
 bool row_end(struct row *row);
 
+// Whether the value is what was written under that key. Pure; for those who look for damage and must not fail by it.
+bool row_intact(enum table table, struct bytes key, struct bytes value);
+
 // Fails the transaction with ERR_CORRUPT, naming the row: for content that cannot be.
 void row_damaged(struct txn *txn, enum table table, struct bytes key);

@@ -108,6 +108,7 @@ static void run_arrival(struct writer *writer, struct txn *txn, struct arrival_j
 {
     struct arrival *arrival = &job->arrival;
     struct mark mark = {0};
+    arrival->mended = false;
     if (!advance(txn, job, &mark)) {
         job->outcome = RECEIVED_GAP;
         return;

@@ -69,6 +69,19 @@ static void lists_json(struct json_writer *json, const Sanji__StatusReply *statu
         json_close(json);
     }
     json_close(json);
+    json_open_list(json, "damaged");
+    for (size_t i = 0; i < status->n_damaged; i++) {
+        const Sanji__Damaged *row = status->damaged[i];
+        json_open_map(json, NULL);
+        json_put_unsigned(json, "position", row->position);
+        json_put_hex(json, "object", bytes_of(row->object.data, row->object.len));
+        json_put_hex(json, "station", bytes_of(row->station.data, row->station.len));
+        json_put_text(json, "lane", lane_name(row->lane));
+        json_put_unsigned(json, "first", row->first);
+        json_put_unsigned(json, "since_ms", row->since_ms);
+        json_close(json);
+    }
+    json_close(json);
     json_open_list(json, "alarms");
     for (size_t i = 0; i < status->n_alarms; i++) {
         json_open_map(json, NULL);
@@ -104,6 +117,8 @@ static void print_json(struct cli *cli, const Sanji__StatusReply *status)
     json_put_text(json, "listen", status->listen);
     json_put_text(json, "join", status->join);
     json_put_hex(json, "root", bytes_of(status->root.data, status->root.len));
+    json_put_unsigned(json, "damaged_count", status->damaged_count);
+    json_put_unsigned(json, "mended_count", status->mended_count);
     lists_json(json, status);
     json_close(json);
 }
@@ -237,6 +252,37 @@ static void print_alarms(struct cli *cli, const Sanji__StatusReply *status, uint
         format_print(&cli->out, tr("and %zu more: --json\n", "另有 %zu 条：用 --json 查看\n"), status->n_alarms - SHOWN);
 }
 
+static void print_damaged(struct cli *cli, const Sanji__StatusReply *status, uint64_t now_ms)
+{
+    struct text_table table = {0};
+    table_column(&table, tr("row", "行"), TABLE_RIGHT);
+    table_column(&table, tr("of", "属于"), TABLE_LEFT);
+    table_column(&table, tr("found", "发现"), TABLE_LEFT);
+    for (size_t i = 0; i < status->n_damaged; i++) {
+        const Sanji__Damaged *row = status->damaged[i];
+        char position[FORMAT_MAX], what[80], id[65], when[FORMAT_MAX];
+        format_number(row->position, position);
+        hex(row->object.len ? &row->object : &row->station, 16, id);
+        if (row->object.len)
+            snprintf(what, sizeof what, tr("object %s", "对象 %s"), id);
+        else if (row->first)
+            snprintf(what, sizeof what, tr("station %.8s, lane %s, sequence %" PRIu64, "站点 %.8s，通道 %s，序号 %" PRIu64), id,
+                     lane_name(row->lane), row->first);
+        else
+            snprintf(what, sizeof what, "%s", tr("unknown", "未知"));
+        format_ago(now_ms, row->since_ms, when);
+        table_cell(&table, row->object.len ? "" : position);
+        table_cell(&table, what);
+        table_cell(&table, when);
+    }
+    table_print(&table, cli->colour, &cli->out);
+    table_finish(&table);
+    format_print(&cli->out,
+                 tr("%" PRIu64 " rows are damaged on disk; the running node fetches them again from its neighbours.\n",
+                    "磁盘上有 %" PRIu64 " 行已损坏；运行中的节点会从相邻站点重新获取。\n"),
+                 status->damaged_count);
+}
+
 static void print_text(struct cli *cli, const Sanji__StatusReply *status)
 {
     uint64_t now_ms = format_now_ms();
@@ -248,6 +294,10 @@ static void print_text(struct cli *cli, const Sanji__StatusReply *status)
     if (status->n_tiers > 0) {
         cli_heading(cli, tr("Below", "下级"));
         print_tiers(cli, status);
+    }
+    if (status->n_damaged > 0) {
+        cli_heading(cli, tr("Damaged", "损坏"));
+        print_damaged(cli, status, now_ms);
     }
     if (status->n_alarms > 0) {
         cli_heading(cli, tr("Alarms", "告警"));

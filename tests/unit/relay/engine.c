@@ -2,10 +2,12 @@
 // waiting for what must come.
 #include "relay/engine.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <time.h>
 
 #include "relay/invite.h"
+#include "relay/quarantine.h"
 #include "tests/directory.h"
 #include "tests/samples.h"
 #include "tests/unit/relay/station_fixture.h"
@@ -508,6 +510,105 @@ static void one_of_many_addressees(void **state)
     assert_true(holds_the_same(pair->parent, pair->child, &feed));
 }
 
+// Turns one bit of the journal row at `position`; the node does not run.
+static void rot(struct node *node, uint64_t position)
+{
+    uint8_t key[8], value[4096];
+    struct bytes held;
+    put_be64(key, position);
+    struct txn *txn = fixture_begin(node->bench.store, true);
+    assert_true(txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &held) && held.size <= sizeof value);
+    size_t size = held.size;
+    memcpy(value, held.data, size);
+    value[size - 20] ^= 1;
+    txn_put(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), bytes_of(value, size));
+    fixture_commit(txn);
+}
+
+static void enter(struct node *node, uint64_t position)
+{
+    struct txn *txn = fixture_begin(node->bench.store, true);
+    assert_true(quarantine_batch(txn, position, false, 1));
+    fixture_commit(txn);
+}
+
+static void assert_whole(struct node *node, uint64_t end)
+{
+    struct txn *txn = fixture_begin(node->bench.store, false);
+    for (uint64_t position = 1; position <= end; position++)
+        assert_true(journal_intact(txn, position));
+    assert_int_equal(quarantine_count(txn).damaged, 0);
+    fixture_commit(txn);
+}
+
+// Rows of all three audiences rot at the child, and come back from the parent.
+static void fault_10_rotten_rows_come_back_from_the_parent(void **state)
+{
+    struct pair *pair = *state;
+    for (unsigned i = 0; i < 3; i++)
+        say(pair->child, CASE, UP, NULL, 2, "mine");
+    say(pair->parent, CONTROL, SUBTREE, NULL, 1, "for all");
+    say(pair->parent, CASE, STATION, &posts[COUNTY].identity.station, 1, "for one");
+    WAIT(pair->parent, pair->parent->applied == 3);
+    WAIT(pair->child, pair->child->applied == 2);
+    node_stop(pair->child);
+    uint64_t end = bench_end(&pair->child->bench);
+    assert_int_equal(end, 5);
+    for (uint64_t position = 1; position <= end; position++) {
+        rot(pair->child, position);
+        enter(pair->child, position);
+    }
+    uint32_t before = pair->child->applied;
+    node_reopen(pair->child);
+    node_start(pair->child);
+    for (uint64_t until = monotonic_ms() + WAIT_S * 1000; monotonic_ms() < until;) {
+        struct txn *txn = fixture_begin(pair->child->bench.store, false);
+        uint64_t left = quarantine_count(txn).damaged;
+        fixture_commit(txn);
+        if (left == 0)
+            break;
+        poll(NULL, 0, 10);
+    }
+    node_stop(pair->child);
+    assert_whole(pair->child, end);
+    assert_int_equal(pair->child->applied, before); // no second effect
+    node_reopen(pair->child);
+    node_start(pair->child);
+}
+
+// A row that the child passed up rots at the parent; and one that the child has not delivered yet rots at the child: it is not sent, nor
+// what follows it in its feed, and everything else goes on.
+static void fault_10_a_rotten_row_comes_back_from_the_child(void **state)
+{
+    struct pair *pair = *state;
+    say(pair->child, CASE, UP, NULL, 2, "one");
+    say(pair->child, CASE, UP, NULL, 2, "two");
+    WAIT(pair->parent, pair->parent->applied == 2);
+    node_stop(pair->parent);
+    rot(pair->parent, 1);
+    enter(pair->parent, 1);
+    node_reopen(pair->parent);
+    node_start(pair->parent);
+    WAIT_LOG(pair->parent, "whole");
+    node_stop(pair->parent);
+    assert_whole(pair->parent, 2);
+    say(pair->child, CASE, UP, NULL, 1, "rots before it is sent");
+    say(pair->child, CASE, UP, NULL, 1, "its follower");
+    say(pair->child, AGGREGATE, UP, NULL, 1, "another feed");
+    node_stop(pair->child);
+    rot(pair->child, bench_end(&pair->child->bench) - 2);
+    node_reopen(pair->parent);
+    node_reopen(pair->child);
+    node_start(pair->parent);
+    node_start(pair->child);
+    WAIT_LOG(pair->child, "damaged on disk");
+    WAIT(pair->parent, pair->parent->applied == 3);
+    struct feed_key cases = feed_of(&posts[COUNTY], CASE, UP);
+    struct feed_state held;
+    assert_true(bench_feed(&pair->parent->bench, &cases, &held));
+    assert_int_equal(held.next, 5);
+}
+
 static void fault_27_a_forger_is_barred(void **state)
 {
     struct pair *pair = *state;
@@ -756,6 +857,8 @@ int main(void)
         PAIR_TEST(one_of_many_addressees),
         PAIR_TEST(fault_27_a_forger_is_barred),
         PAIR_TEST(fault_52_an_unknown_key_is_refused),
+        PAIR_TEST(fault_10_rotten_rows_come_back_from_the_parent),
+        PAIR_TEST(fault_10_a_rotten_row_comes_back_from_the_child),
         cmocka_unit_test(status_from_many_threads),
         PAIR_TEST(status_says_how_far_a_link_is),
         cmocka_unit_test(a_stop_may_come_first),

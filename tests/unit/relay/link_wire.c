@@ -468,6 +468,41 @@ static void bounds_of_heads(void **state)
     assert_refused(wire, 0);
 }
 
+static void fault_10_a_want(void **state)
+{
+    struct wire *wire = *state;
+    struct link_want batch = {.feed = {.ordinal = 1, .nonce = 7, .lane = 3, .audience = SANJI__AUDIENCE__STATION}, .first = UINT64_MAX};
+    struct link_want object = {.is_object = true};
+    memset(batch.feed.station.bytes, 1, STATION_ID_SIZE);
+    memset(batch.feed.addressee.bytes, 2, STATION_ID_SIZE);
+    memset(object.object.bytes, 3, HASH_SIZE);
+    link_encode_want(session, &batch, &wire->bytes);
+    struct link_in *in = round_trip(wire, 0, LINK_WANT);
+    uint8_t sent[FEED_KEY_SIZE], came[FEED_KEY_SIZE];
+    feed_key_encode(&batch.feed, sent);
+    feed_key_encode(&in->want.feed, came);
+    assert_true(!in->want.is_object && in->want.first == UINT64_MAX);
+    assert_memory_equal(came, sent, sizeof sent);
+    link_encode_want(session, &object, &wire->bytes);
+    in = round_trip(wire, 0, LINK_WANT);
+    assert_true(in->want.is_object && hash_equal(&in->want.object, &object.object));
+    batch.first = 0; // no place
+    link_encode_want(session, &batch, &wire->bytes);
+    assert_refused(wire, 0);
+    Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
+    Sanji__Want want = SANJI__WANT__INIT;
+    message.want = &want; // nothing at all; an object of a wrong size; both
+    pack(wire, &message, SANJI__LINK_MESSAGE__MESSAGE_WANT);
+    assert_refused(wire, 0);
+    want.object = (ProtobufCBinaryData){.len = HASH_SIZE - 1, .data = object.object.bytes};
+    pack(wire, &message, SANJI__LINK_MESSAGE__MESSAGE_WANT);
+    assert_refused(wire, 0);
+    want.object.len = HASH_SIZE;
+    want.first = 1;
+    pack(wire, &message, SANJI__LINK_MESSAGE__MESSAGE_WANT);
+    assert_refused(wire, 0);
+}
+
 static void a_grant(void **state)
 {
     struct wire *wire = *state;
@@ -551,6 +586,7 @@ int main(void)
         WIRE_TEST(bounds_of_a_hello),
         WIRE_TEST(bounds_of_heads),
         WIRE_TEST(a_grant),
+        WIRE_TEST(fault_10_a_want),
         WIRE_TEST(what_is_no_message),
         WIRE_TEST(fault_46_every_bit_and_every_cut),
     };

@@ -1,6 +1,7 @@
 // A township receives from the villages below it and from the county above.
 #include "relay/receive.h"
 
+#include "relay/quarantine.h"
 #include "tests/unit/relay/station_fixture.h"
 
 enum { UP = SANJI__AUDIENCE__UP, SUBTREE = SANJI__AUDIENCE__SUBTREE, STATION = SANJI__AUDIENCE__STATION };
@@ -414,6 +415,216 @@ static void a_fork_that_begins_inside_a_batch(void **state)
 
 // ---- what is refused
 
+// ---- rows that are damaged here and come again
+
+// Turns one bit of the row at `position`; `byte` from its end when negative.
+static void rot(struct bench *bench, uint64_t position, int byte)
+{
+    uint8_t key[8];
+    static uint8_t value[64 * 1024];
+    struct bytes held;
+    put_be64(key, position);
+    struct txn *txn = fixture_begin(bench->store, true);
+    assert_true(txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &held) && held.size <= sizeof value);
+    size_t size = held.size;
+    memcpy(value, held.data, size);
+    value[byte < 0 ? size - (size_t)-byte : (size_t)byte] ^= 1;
+    txn_put(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), bytes_of(value, size));
+    fixture_commit(txn);
+}
+
+static bool is_whole(struct bench *bench, uint64_t position)
+{
+    struct txn *txn = fixture_begin(bench->store, false);
+    bool whole = journal_intact(txn, position);
+    fixture_commit(txn);
+    return whole;
+}
+
+static void take_three(struct bench *bench, struct pen *pen, struct arrival copies[3])
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct arrival arrival;
+        pen_sign(pen, 2, "a figure", village, STREAM_UP, &arrival);
+        arrival_copy(&arrival, true, &copies[i]);
+        assert_int_equal(bench_receive(bench, &arrival), RECEIVED);
+    }
+}
+
+static void fault_10_a_rotten_row_is_put_back_without_a_second_effect(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival copies[3], again;
+    static const int places[] = {0, 5, 20, 50, 200, -40, -1}; // place, time, who brought it, header, body, checksum
+    pen_init(&pen, village, CASE, UP, NULL);
+    take_three(bench, &pen, copies);
+    struct txn *txn = fixture_begin(bench->store, false);
+    struct batch_row row = bench_row(bench, txn, 2);
+    struct hash digest = journal_digest(&row);
+    fixture_commit(txn);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        rot(bench, 2, places[i]);
+        assert_false(is_whole(bench, 2));
+        arrival_copy(&copies[1], true, &again);
+        assert_int_equal(bench_receive(bench, &again), RECEIVED);
+        assert_true(is_whole(bench, 2));
+        txn = fixture_begin(bench->store, false);
+        row = bench_row(bench, txn, 2);
+        struct hash now = journal_digest(&row);
+        assert_true(row.first == 3 && row.count == 2 && row.verdict == VERDICT_APPLIED &&
+                    bytes_equal(row.body, buffer_bytes(&copies[1].body)));
+        if (places[i] != 5)
+            assert_memory_equal(now.bytes, digest.bytes, HASH_SIZE); // also the marker knows it again
+        fixture_commit(txn);
+    }
+    assert_int_equal(bench->applied, 3);
+    assert_int_equal(bench_end(bench), 3);
+    assert_int_equal(alarms(bench, "damaged"), 7); // each time it was whole again before
+    for (unsigned i = 0; i < 3; i++)
+        arrival_finish(&copies[i]);
+}
+
+// Back from the parent, which had it from here.
+static void fault_10_an_own_row_comes_back_from_above(void **state)
+{
+    struct bench *bench = *state;
+    struct arrival back = {.peer = county->identity.station, .stream = STREAM_ONE, .lane = CASE, .generation = 1, .position = 1};
+    for (unsigned i = 0; i < 2; i++) {
+        struct txn *txn = bench_begin(bench);
+        bench_add(bench, txn, CASE, UP, REACH_TOP, "mine");
+        bench_commit(bench, txn);
+    }
+    struct txn *txn = fixture_begin(bench->store, false);
+    struct batch_row row = bench_row(bench, txn, 2);
+    buffer_append(&back.header, row.header.data, row.header.size);
+    buffer_append(&back.signature, row.signature.data, row.signature.size);
+    buffer_append(&back.body, row.body.data, row.body.size);
+    fixture_commit(txn);
+    struct arrival first, second;
+    arrival_copy(&back, true, &first);
+    arrival_copy(&back, true, &second);
+    rot(bench, 2, -30); // the last: only the feed's head proves it
+    assert_int_equal(bench_receive(bench, &first), RECEIVED);
+    assert_true(is_whole(bench, 2));
+    txn = fixture_begin(bench->store, false);
+    struct station_id here = {0};
+    row = bench_row(bench, txn, 2);
+    assert_true(station_equal(&row.from, &here));
+    fixture_commit(txn);
+    assert_int_equal(bench_receive(bench, &second), RECEIVED); // from another neighbour: it is here
+    assert_int_equal(bench->applied, 0);
+    back.lane = CASE;
+    struct pen pen;
+    pen_init(&pen, village, CASE, UP, NULL);
+    struct arrival strange;
+    pen_sign(&pen, 1, "not mine", county, STREAM_ONE, &strange);
+    assert_int_equal(bench_receive(bench, &strange), RECEIVED_FORGED); // anything else does not come that way
+    arrival_finish(&back);
+}
+
+static void fault_10_only_the_row_that_stood_there_is_put_back(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen, fork;
+    struct arrival copies[3], other_one, again;
+    pen_init(&pen, village, CASE, UP, NULL);
+    take_three(bench, &pen, copies);
+    pen_init(&fork, village, CASE, UP, NULL);
+    pen_sign(&fork, 2, "another history", village, STREAM_UP, &other_one);
+    rot(bench, 1, 60);
+    assert_int_equal(bench_receive(bench, &other_one), RECEIVED); // signed by the same station, but not what row 2 goes on from
+    assert_false(is_whole(bench, 1));
+    rot(bench, 2, 60); // now nothing proves the first
+    arrival_copy(&copies[0], true, &again);
+    assert_int_equal(bench_receive(bench, &again), RECEIVED);
+    assert_false(is_whole(bench, 1));
+    arrival_copy(&copies[1], false, &again); // its body was here: without it nothing is put back
+    assert_int_equal(bench_receive(bench, &again), RECEIVED);
+    assert_false(is_whole(bench, 2));
+    for (unsigned i = 2; i-- > 0;) { // the newest first
+        arrival_copy(&copies[i], true, &again);
+        assert_int_equal(bench_receive(bench, &again), RECEIVED);
+        assert_true(is_whole(bench, i + 1));
+    }
+    assert_int_equal(bench->applied, 3);
+    for (unsigned i = 0; i < 3; i++)
+        arrival_finish(&copies[i]);
+}
+
+static void fault_10_a_header_without_its_body(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival arrival, bare, with_body;
+    struct feed_state before;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 1, "late", village, STREAM_UP, &arrival);
+    arrival_copy(&arrival, false, &bare);
+    arrival_copy(&arrival, true, &with_body);
+    arrival_finish(&arrival);
+    assert_int_equal(bench_receive(bench, &bare), RECEIVED_BODILESS);
+    before = feed_of(bench, &pen);
+    assert_int_equal(before.bodies, 1);
+    rot(bench, 1, 40);
+    assert_int_equal(bench_receive(bench, &with_body), RECEIVED); // header put back, and the body taken as any late one
+    assert_int_equal(bench->applied, 1);
+    assert_int_equal(feed_of(bench, &pen).bodies, 2);
+}
+
+static void fault_10_what_waited_for_a_rotten_row_follows_it(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival copies[3], again;
+    struct stream_row rows[16];
+    pen_init(&pen, village, CASE, UP, NULL);
+    take_three(bench, &pen, copies);
+    uint32_t before = bench_rows(bench, STREAM_UP, CASE, NULL, rows, 16);
+    rot(bench, 2, 60);
+    struct txn *txn = fixture_begin(bench->store, true);
+    assert_true(quarantine_batch(txn, 2, true, 1));
+    fixture_commit(txn);
+    arrival_copy(&copies[1], true, &again);
+    assert_int_equal(bench_receive(bench, &again), RECEIVED);
+    assert_int_equal(bench_rows(bench, STREAM_UP, CASE, NULL, rows, 16), before + 2);
+    assert_true(rows[before].batch == 2 && rows[before + 1].batch == 3);
+    for (unsigned i = 0; i < 3; i++)
+        arrival_finish(&copies[i]);
+}
+
+static void fault_10_a_certificate_and_a_document_are_put_back(void **state)
+{
+    struct bench *bench = *state;
+    struct bytes text = bytes_of_text("a document");
+    struct hash name = crypto_hash(TAG_DOCUMENT, text);
+    struct arrival arrival;
+    object_arrives(&name, text, county, STREAM_ALL, BULK, &arrival);
+    assert_int_equal(bench_receive(bench, &arrival), RECEIVED);
+    const struct hash *const hashes[] = {&name, &village->certificate.hash};
+    const struct bytes contents[] = {text, buffer_bytes(&village->wire)};
+    for (unsigned i = 0; i < 2; i++) {
+        static uint8_t value[4096];
+        struct bytes held;
+        struct txn *txn = fixture_begin(bench->store, true);
+        assert_true(txn_get(txn, TABLE_OBJECTS, bytes_of(hashes[i]->bytes, HASH_SIZE), &held));
+        size_t size = held.size;
+        memcpy(value, held.data, size);
+        value[5] ^= 1;
+        txn_put(txn, TABLE_OBJECTS, bytes_of(hashes[i]->bytes, HASH_SIZE), bytes_of(value, size));
+        assert_true(quarantine_object(txn, hashes[i], 1));
+        fixture_commit(txn);
+        object_arrives(hashes[i], bytes_of_text("not it"), county, STREAM_ONE, BULK, &arrival);
+        assert_int_equal(bench_receive(bench, &arrival), RECEIVED_FORGED);
+        object_arrives(hashes[i], contents[i], county, STREAM_ONE, BULK, &arrival);
+        assert_int_equal(bench_receive(bench, &arrival), RECEIVED);
+        txn = fixture_begin(bench->store, false);
+        assert_true(object_intact(txn, hashes[i]));
+        assert_int_equal(quarantine_count(txn).mended, i + 1);
+        fixture_commit(txn);
+    }
+}
+
 static void assert_refused(struct bench *bench, struct pen *pen, const struct post *peer, unsigned stream)
 {
     assert_int_equal(bench_take(bench, pen, 1, "not here", peer, stream), RECEIVED_FORGED);
@@ -709,6 +920,12 @@ int main(void)
         RECEIVE_TEST(a_certificate_is_admitted),
         RECEIVE_TEST(fault_27_a_certificate_that_is_none),
         RECEIVE_TEST(a_document_comes_from_above_and_goes_on),
+        RECEIVE_TEST(fault_10_a_rotten_row_is_put_back_without_a_second_effect),
+        RECEIVE_TEST(fault_10_an_own_row_comes_back_from_above),
+        RECEIVE_TEST(fault_10_only_the_row_that_stood_there_is_put_back),
+        RECEIVE_TEST(fault_10_a_header_without_its_body),
+        RECEIVE_TEST(fault_10_what_waited_for_a_rotten_row_follows_it),
+        RECEIVE_TEST(fault_10_a_certificate_and_a_document_are_put_back),
     };
     return cmocka_run_group_tests_name("relay/receive", tests, NULL, NULL);
 }
