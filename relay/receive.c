@@ -1,6 +1,7 @@
 #include "relay/receive.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "envelope.pb-c.h"
 #include "link.pb-c.h"
@@ -60,6 +61,22 @@ static void put_object(struct txn *txn, struct arrival *arrival, enum object_kin
         quarantine_mended(txn, &entry, arrival->received_ms);
         arrival->mended = true;
     }
+}
+
+// A signed time that lies ahead of ours: one of the two clocks is wrong. Order, receipts and revocation don't need it; people do. Told once
+// among the last alarms. A time that lies behind is what any station says that was offline.
+enum { CLOCK_AHEAD_MS = 24 * 3600 * 1000, CLOCK_ALARMS = 16 };
+static void tell_of_clock(struct txn *txn, const struct arrival *arrival)
+{
+    struct alarm last[CLOCK_ALARMS], alarm = {.time_ms = arrival->received_ms, .kind = "clock"};
+    if (arrival->decoded.time_ms < arrival->received_ms + CLOCK_AHEAD_MS)
+        return;
+    snprintf(alarm.text, sizeof alarm.text, "unit %s signs with a time more than a day ahead of ours: one of the two clocks is wrong",
+             arrival->signer.unit);
+    for (uint32_t i = alarm_last(txn, last, CLOCK_ALARMS); i > 0; i--)
+        if (strcmp(last[i - 1].kind, alarm.kind) == 0 && strcmp(last[i - 1].text, alarm.text) == 0)
+            return;
+    alarm_add(txn, &alarm);
 }
 
 static enum received receive_object(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
@@ -398,6 +415,7 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
         if (learn)
             route_learn(txn, &header->feed.station, &arrival->peer, grown);
         store_next(receiver, txn, arrival, feed_id, &state, has_body && right, right, grown);
+        tell_of_clock(txn, arrival);
         break;
     case ADMIT_BODY:
         store_body(receiver, txn, arrival, feed_id, &state, grown);
