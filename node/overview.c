@@ -352,7 +352,7 @@ static bool fill(struct status *status)
     reply->running = engine != NULL;
     reply->uptime_ms = engine ? monotonic_ms() - station_started_ms(station) : 0;
     reply->ordinal = station_marker(station)->ordinal;
-    reply->state = (char *)(uintptr_t)(station_restored(station) ? "read-only" : "ready");
+    reply->state = (char *)(uintptr_t)(station_restored(station) ? "read-only" : station_full(station) ? "full" : "ready");
     reply->codebook_version = status->documents->codebook_version;
     reply->codebook = status->documents->codebook ? status->documents->codebook->id : (char *)(uintptr_t) "";
     reply->units_version = status->documents->units_version;

@@ -274,6 +274,8 @@ const struct certificate *station_self(const struct station *station) { return &
 const struct config *station_config(const struct station *station) { return &station->config; }
 struct engine *station_engine(struct station *station) { return station->engine; }
 const struct marker *station_marker(const struct station *station) { return &station->marker; }
+bool station_full(const struct station *station) { return atomic_load(&station->full); }
+
 bool station_restored(const struct station *station) { return station->restored; }
 uint64_t station_started_ms(const struct station *station) { return station->started_ms; }
 const struct certificate *station_ancestors(const struct station *station, uint32_t *ret_count)

@@ -44,6 +44,7 @@ const struct config *station_config(const struct station *station);
 struct engine *station_engine(struct station *station); // NULL: not running
 const struct marker *station_marker(const struct station *station);
 bool station_restored(const struct station *station);       // read-only
+bool station_full(const struct station *station);           // the disk is: new work is refused until a transaction finds room
 uint64_t station_started_ms(const struct station *station); // monotonic
 // Runs `run` inside a write transaction with a desk ready, on the writer's thread (station_open(): on this one); returns when it is
 // durable, or has failed and changed nothing. It may run more than once, and must not keep the desk. ERR_STATE: the station is read-only;

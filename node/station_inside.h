@@ -38,6 +38,9 @@ struct station {
     struct receiver receiver;
     atomic_uint_fast64_t due_ms; // monotonic: when the station next owes something; UINT64_MAX: never
     bool stated;                 // in this transaction
+    atomic_bool full;            // the last transaction found no room
+    bool owes_alarm;             // ... and of that there is to be an alarm, when there is room for it
+    uint64_t full_ms, told_ms;   // since when (UTC); when that was last said (monotonic)
     uint64_t started_ms;
 };
 

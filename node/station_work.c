@@ -13,6 +13,7 @@ enum {
     QUIET_MS = 1000,         // after the last own statement, before `complete` is signed: a burst of records makes one, not many
     TICK_SUBJECTS_MAX = 500, // subjects restated in one transaction when ages turned: some ms of work
     RETRY_MS = 60 * 1000,    // after a transaction that failed: what was owed in it is still owed
+    TELL_MS = 60 * 1000,     // a disk that fills and empties by turns is spoken of no more often
     LOOK_MS = 3600 * 1000,   // at least so often: the monotonic clock stands still while a computer sleeps, the calendar does not
 };
 
@@ -95,6 +96,16 @@ static void take_documents(struct station *station, struct txn *txn)
     take_up(station, txn, "units");
 }
 
+// There is room for it now.
+static void tell_of_full(struct station *station, struct txn *txn)
+{
+    struct alarm alarm = {.time_ms = utc_ms(), .kind = "disk-full"};
+    char since[26];
+    instant_format(station->full_ms, 0, since);
+    snprintf(alarm.text, sizeof alarm.text, "new work was refused for want of room since %s; now there is room", since);
+    alarm_add(txn, &alarm);
+}
+
 static void on_before_commit(void *context, struct txn *txn, struct grown *grown)
 {
     struct station *station = context;
@@ -103,6 +114,8 @@ static void on_before_commit(void *context, struct txn *txn, struct grown *grown
         take_documents(station, txn);
     station->stated = ledger_state(station->ledger, &station->desk) > 0;
     ledger_flush(station->ledger, txn);
+    if (station->owes_alarm)
+        tell_of_full(station, txn);
     author_finish(station->author, txn, grown);
     enum error_code code = keyring_sync(station->keyring, &error);
     if (code != OK)
@@ -126,9 +139,27 @@ static void on_aborted(void *context)
     due_in(station, RETRY_MS);
 }
 
+static void on_full(void *context, const struct error *error)
+{
+    struct station *station = context;
+    uint64_t now = monotonic_ms();
+    if (!atomic_exchange(&station->full, true))
+        station->full_ms = utc_ms();
+    if (station->told_ms && now - station->told_ms < TELL_MS)
+        return;
+    station->told_ms = now;
+    station->owes_alarm = true;
+    char text[600];
+    snprintf(text, sizeof text, "%s; %s", error->detail, error_action(ERR_FULL));
+    station_log(NULL, true, text);
+}
+
 static void on_committed(void *context)
 {
     struct station *station = context;
+    if (atomic_exchange(&station->full, false) && station->owes_alarm)
+        station_log(NULL, false, "there is room again");
+    station->owes_alarm = false;
     if (station->next)
         station_replace_documents(station, station->next);
     station->next = NULL;
@@ -262,6 +293,7 @@ struct writer_hooks station_writer_hooks(struct station *station)
                                  .before_commit = on_before_commit,
                                  .aborted = on_aborted,
                                  .committed = on_committed,
+                                 .full = on_full,
                                  .fatal = on_fatal,
                                  .done = on_done};
 }

@@ -205,6 +205,8 @@ static bool attempt(struct writer *writer, struct job **jobs, uint32_t count, bo
         return true;
     }
     writer->hooks.aborted(writer->hooks.context);
+    if (code == ERR_FULL && writer->hooks.full)
+        writer->hooks.full(writer->hooks.context, &error);
     if (code == ERR_STORE)
         writer->hooks.fatal(writer->hooks.context, &error);
     for (uint32_t i = 0; i < count; i++)

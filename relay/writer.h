@@ -31,6 +31,7 @@ struct writer_hooks {
     void (*committed)(void *context);
     void (*fatal)(void *context, const struct error *error); // the outcome of a commit is unknown: the process must end
     void (*done)(void *context);                             // jobs are done: writer_take(); on the writer's thread, must only wake
+    void (*full)(void *context, const struct error *error);  // after aborted: there was no room. May be NULL
 };
 
 // One row that arrived, with where it came from.

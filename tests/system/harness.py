@@ -161,9 +161,9 @@ def _in_child(limits):
 # ---- a station
 
 class Station:
-    def __init__(self, network, name, parent, serves, tz=None):
+    def __init__(self, network, name, parent, serves, tz=None, where=None):
         self.network, self.name, self.parent, self.tz = network, name, parent, tz
-        self.dir = network.dir / name
+        self.dir = where or network.dir / name
         self.log = network.dir / f"{name}.log"
         self.listen = free_address() if serves else None
         self.enrol = free_address() if serves else None
@@ -374,18 +374,19 @@ class Network:
         if troubles:
             raise Failed("\n".join(troubles))
 
-    def init(self, unit, name=None, tz=None, codebook=None):
-        station = Station(self, name or unit, None, True, tz)
+    def init(self, unit, name=None, tz=None, codebook=None, where=None):
+        """The root. `where`: its directory, if it is not to lie with the others."""
+        station = Station(self, name or unit, None, True, tz, where)
         station.unit, station.days = unit, self.days
         sanji("init", station.dir, "--unit", unit, "--units", self.units, "--codebook", codebook or self.codebook, "--listen", station.listen,
               "--join", station.enrol, TZ=tz, days=self.days)
         self.stations[station.name] = station
         return station
 
-    def join(self, parent, unit, name=None, serves=False, tz=None, token=None, **invitation):
+    def join(self, parent, unit, name=None, serves=False, tz=None, token=None, where=None, **invitation):
         """A station for `unit` below `parent`, which runs."""
         token = token or parent.invite(unit, **invitation)[0]
-        station = Station(self, name or unit, parent, serves, tz)
+        station = Station(self, name or unit, parent, serves, tz, where)
         station.unit, station.days = unit, self.days
         arguments = ["--listen", station.listen, "--join", station.enrol] if serves else []
         sanji("join", station.dir, token, *arguments, TZ=tz, days=self.days)

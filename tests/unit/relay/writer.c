@@ -18,7 +18,7 @@ struct desk {
     struct writer *writer;
     char *directory;        // of a real store
     const char *fails_hook; // before_commit fails with this
-    uint32_t begun, committed, aborted, fatal;
+    uint32_t begun, committed, aborted, fatal, full;
     uint32_t order[64], order_count; // what ran, in the attempt that committed last
     struct grown grown;              // of writer_take()
     pthread_mutex_t mutex;
@@ -59,6 +59,13 @@ static void on_fatal(void *context, const struct error *error)
     struct desk *desk = context;
     assert_int_equal(error->code, ERR_STORE);
     desk->fatal++;
+}
+
+static void on_full(void *context, const struct error *error)
+{
+    struct desk *desk = context;
+    assert_int_equal(error->code, ERR_FULL);
+    desk->full++;
 }
 
 static void on_done(void *context)
@@ -105,7 +112,7 @@ static struct desk *desk_open(bool threaded)
     struct receiver receiver = desk->bench.receiver;
     receiver.context = desk;
     receiver.apply = on_apply;
-    struct writer_hooks hooks = {desk, on_begin, on_before_commit, on_aborted, on_committed, on_fatal, on_done};
+    struct writer_hooks hooks = {desk, on_begin, on_before_commit, on_aborted, on_committed, on_fatal, on_done, on_full};
     assert_int_equal(writer_create(desk->bench.store, &receiver, &hooks, threaded, &desk->writer, &error), OK);
     return desk;
 }
@@ -431,7 +438,7 @@ static void fault_7_no_room_tells_everybody_and_passes(void **state)
     assert_int_equal(submit(desk, &call), OK);
     store_memory_fail(desk->bench.store, 0, ERR_FULL, false);
     assert_true(writer_turn(desk->writer));
-    assert_true(desk->committed == 0 && desk->aborted == 1 && desk->fatal == 0);
+    assert_true(desk->committed == 0 && desk->aborted == 1 && desk->fatal == 0 && desk->full == 1);
     assert_int_equal(take_all(desk, jobs, 2), 1);
     assert_int_equal(jobs[0]->code, ERR_FULL);
     assert_true(call.result == ERR_FULL && call.detail[0] != 0);
@@ -681,7 +688,7 @@ static void fault_8_a_full_map_grows(void **state)
     pthread_cond_init(&desk->woken, NULL);
     desk->directory = directory_make();
     bench_open(&desk->bench, posts, PROVINCE, fixture_open(desk->directory, STORE_CREATE, 1 << 20));
-    struct writer_hooks hooks = {desk, on_begin, on_before_commit, on_aborted, on_committed, on_fatal, on_done};
+    struct writer_hooks hooks = {desk, on_begin, on_before_commit, on_aborted, on_committed, on_fatal, on_done, NULL};
     struct error error = {0};
     assert_int_equal(writer_create(desk->bench.store, &desk->bench.receiver, &hooks, false, &desk->writer, &error), OK);
     uint32_t number = 0;
