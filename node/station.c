@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "node/reserve.h"
 #include "relay/file.h"
 #include "relay/language.h"
 #include "relay/quarantine.h"
@@ -120,6 +121,20 @@ static enum error_code count_start(struct station *station, struct error *error)
     return code == OK ? mark(station, false, error) : code;
 }
 
+// On a full disk with what was kept back for that.
+static enum error_code count_start_somehow(struct station *station, struct error *error)
+{
+    enum error_code code = count_start(station, error);
+    if (code == ERR_FULL && reserve_release(station->directory)) {
+        station->full = true;
+        station->full_ms = utc_ms();
+        code = count_start(station, error);
+    }
+    if (code == OK)
+        reserve_hold(station->directory);
+    return code;
+}
+
 // No marker, or one that saw another history of this store: read-only.
 static enum error_code read_marker(struct station *station, struct txn *txn, struct error *error)
 {
@@ -229,7 +244,7 @@ enum error_code station_open_as(const char *directory, bool threaded, struct sta
     if (code == OK)
         code = read_state(station, error);
     if (code == OK && !station->restored)
-        code = count_start(station, error);
+        code = count_start_somehow(station, error);
     if (code == OK)
         code = start_work(station, threaded, error);
     if (code != OK) {
