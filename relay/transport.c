@@ -50,7 +50,7 @@ struct transport {
     struct public_key server;
     char detail[400];
 
-    struct inflow inflow; // of links, both ways
+    struct inflow inflow, knocks; // of links, both ways; of the join endpoint
     int parent_fd;
     uint64_t look_ms; // at it; UINT64_MAX: nothing to look at
 
@@ -134,6 +134,7 @@ static void close_join(struct transport *transport)
     transport->counts.renewed += transport->sockets[SOURCE_JOIN] != NULL;
     close_source(transport, SOURCE_JOIN, SOURCE_JOIN_WATCH);
     gate_emptied(&transport->gate);
+    inflow_finish(&transport->knocks);
 }
 
 // Bytes resident and not of files: what the process itself took. 0 where there is no /proc.
@@ -191,15 +192,15 @@ static void tend_join(struct transport *transport, uint64_t now)
         (void)open_join(transport); // should it fail, the next tick tries again
 }
 
-// Cuts the links that bring a message without an end.
+// Cuts who brings a message without an end.
 static void tend_links(struct transport *transport, uint64_t now)
 {
-    unsigned again_ms = INFLOW_LOOK_MS;
-    if (transport->inflow.count == 0) {
+    if (transport->inflow.count == 0 && transport->knocks.count == 0) {
         transport->look_ms = UINT64_MAX;
     } else if (transport->look_ms == UINT64_MAX || now >= transport->look_ms) {
-        transport->counts.endless += inflow_look(&transport->inflow, &again_ms);
-        transport->look_ms = now + again_ms;
+        unsigned links_ms, knocks_ms;
+        transport->counts.endless += inflow_look(&transport->inflow, &links_ms) + inflow_look(&transport->knocks, &knocks_ms);
+        transport->look_ms = now + (links_ms < knocks_ms ? links_ms : knocks_ms);
     }
 }
 
@@ -225,11 +226,12 @@ static enum served serve_listener_watch(struct transport *transport, enum source
         return SERVED_NOTHING;
     transport->changed = true;
     room_change(&transport->room, change);
+    struct inflow *inflow = watch == SOURCE_JOIN_WATCH ? &transport->knocks : &transport->inflow;
     if (watch == SOURCE_JOIN_WATCH)
         gate_change(&transport->gate, change);
-    else if (change < 0)
-        inflow_went(&transport->inflow, fd);
-    else if (!inflow_came(&transport->inflow, fd))
+    if (change < 0)
+        inflow_went(inflow, fd);
+    else if (!inflow_came(inflow, fd))
         shutdown(fd, SHUT_RDWR); // there is no memory to watch it with: it will dial again
     if (transport->room.free < transport->room.keep && !transport->counts.short_of_room)
         tend(transport); // now: ZeroMQ's thread goes on accepting
@@ -245,8 +247,7 @@ static enum served serve_router(struct transport *transport, enum source source,
     enum zeromq_taken taken = zeromq_take_router(transport->sockets[source], &transport->message, &id, &event.peer);
     if (taken == ZEROMQ_NOTHING)
         return SERVED_NOTHING;
-    if (source == SOURCE_LINK)
-        inflow_whole(&transport->inflow, zeromq_fd(&transport->message));
+    inflow_whole(source == SOURCE_LINK ? &transport->inflow : &transport->knocks, zeromq_fd(&transport->message));
     if (taken == ZEROMQ_MALFORMED) {
         transport->counts.malformed++;
         return SERVED_INSIDE;
@@ -542,6 +543,7 @@ void transport_destroy(struct transport *transport)
     close_source(transport, SOURCE_JOIN, SOURCE_JOIN_WATCH);
     zeromq_close(&transport->sockets[SOURCE_HANDLER], &no_watch);
     inflow_finish(&transport->inflow);
+    inflow_finish(&transport->knocks);
     zeromq_message_finish(&transport->message);
     zeromq_context_end(transport->context);
     listener_close(&transport->link);

@@ -79,7 +79,7 @@ struct transport_counts {
     uint64_t malformed; // messages of another shape, or by a client that chose its own routing id
     uint64_t shed;      // connections closed for want of descriptors
     uint64_t renewed;   // times the join endpoint dropped all its connections
-    uint64_t endless;   // links cut because they brought a message without an end
+    uint64_t endless;   // connections cut because they brought a message without an end
     bool short_of_room; // no new connections are taken just now
 };
 struct transport_counts transport_counts(const struct transport *transport);

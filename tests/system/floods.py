@@ -137,6 +137,11 @@ def fault_43_a_message_without_end():
             sent = pour(peer, scene, parts, 1024 * MIB, f"parts of {size} bytes")
             comment(f"parts of {size} bytes: cut after {sent / MIB:.0f} MiB; memory {scene.memory / MIB:.0f} MiB, at most {scene.peak / MIB:.0f}")
             peer.close()
+        stranger = scene.peer(None, scene.town.enrol).shake()  # the same of anybody, where stations enrol
+        part = stranger.packed(b"\x55" * 30000, more=True)
+        stranger.size = 32 * len(part)
+        sent = pour(stranger, scene, lambda: b"".join(stranger.packed(b"\x55" * 30000, more=True) for _ in range(32)), 1024 * MIB, "a joiner")
+        comment(f"a stranger on the join endpoint: cut after {sent / MIB:.0f} MiB")
         scene.goes_on()
         scene.same_links()
 
