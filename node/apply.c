@@ -36,13 +36,22 @@ static bool waits_for_units(const struct desk *desk, const struct certificate *s
     return unknown && !hash_equal(&signer->units, &desk->units->hash);
 }
 
+// Of what does not decode. Without memory nobody knows whether it would: then the transaction fails, and the batch comes again.
+static struct outcome undecoded(const struct desk *desk, enum error_code code, const char *reason)
+{
+    if (code == ERR_MEMORY)
+        txn_fail(desk->txn, ERR_MEMORY, reason);
+    return (struct outcome){VERDICT_REJECTED, reason};
+}
+
 static struct outcome apply_statement(const struct desk *desk, struct arena *arena, const struct certificate *signer,
                                       const struct entry *entry, const struct speaker *speaker)
 {
     struct statement statement;
     struct outcome outcome = {0};
-    if (statement_decode(entry->content, arena, &statement, NULL) != OK)
-        return (struct outcome){VERDICT_REJECTED, "statement does not decode"};
+    enum error_code code = statement_decode(entry->content, arena, &statement, NULL);
+    if (code != OK)
+        return undecoded(desk, code, "statement does not decode");
     if (waits_for_units(desk, signer, statement.unit))
         return (struct outcome){VERDICT_DEFERRED, "units"};
     outcome.verdict = ledger_apply(desk->ledger, desk, &statement, speaker, &outcome.reason);
@@ -54,8 +63,9 @@ static struct outcome apply_complete(const struct desk *desk, struct arena *aren
 {
     struct complete complete;
     struct outcome outcome = {0};
-    if (complete_decode(entry->content, arena, &complete, NULL) != OK)
-        return (struct outcome){VERDICT_REJECTED, "complete does not decode"};
+    enum error_code code = complete_decode(entry->content, arena, &complete, NULL);
+    if (code != OK)
+        return undecoded(desk, code, "complete does not decode");
     if (waits_for_units(desk, signer, complete.unit))
         return (struct outcome){VERDICT_DEFERRED, "units"};
     outcome.verdict = ledger_complete(desk->ledger, desk, &complete, speaker, &outcome.reason);
@@ -69,14 +79,16 @@ static const char *document_fault(const struct desk *desk, uint32_t kind, enum o
         return "announcement of no document";
     if (kind == DOCUMENT_CODEBOOK) {
         struct codebook *codebook;
-        if (codebook_load(content, "codebook.yaml", &codebook, NULL) != OK)
-            return "codebook does not load";
+        enum error_code code = codebook_load(content, "codebook.yaml", &codebook, NULL);
+        if (code != OK)
+            return undecoded(desk, code, "codebook does not load").reason;
         codebook_destroy(codebook);
         return NULL;
     }
     struct units *units;
-    if (units_parse(content, "units.csv", &units, NULL) != OK)
-        return "unit tree does not load";
+    enum error_code code = units_parse(content, "units.csv", &units, NULL);
+    if (code != OK)
+        return undecoded(desk, code, "unit tree does not load").reason;
     bool has_us = units_find(units, desk->self->unit) != UNIT_NONE;
     units_destroy(units);
     return has_us ? NULL : "unit tree without this station's unit";
@@ -89,8 +101,9 @@ static struct outcome apply_announce(struct applier *applier, struct txn *txn, s
     void *message;
     if (!signer->root)
         return (struct outcome){VERDICT_REJECTED, "only the root announces"};
-    if (codec_unpack(&sanji__announce__descriptor, entry->content, &limits, arena, &message, NULL) != OK)
-        return (struct outcome){VERDICT_REJECTED, "announcement does not decode"};
+    enum error_code code = codec_unpack(&sanji__announce__descriptor, entry->content, &limits, arena, &message, NULL);
+    if (code != OK)
+        return undecoded(applier->desk, code, "announcement does not decode");
     const Sanji__Announce *announce = message;
     if (announce->hash.len != HASH_SIZE ||
         (announce->kind != SANJI__DOCUMENT_KIND__CODEBOOK && announce->kind != SANJI__DOCUMENT_KIND__UNITS))

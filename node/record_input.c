@@ -300,7 +300,9 @@ bool record_reader_next(struct record_reader *reader, struct record_draft *ret, 
         return false;
     draft.values = arena_alloc(reader->arena, reader->form->field_count * sizeof *draft.values);
     if (!draft.values) {
-        reader->code = error_set(error, ERR_LIMIT, tr("too many records at once; send less", "一次记录过多；请分批发送"));
+        reader->code = reader->arena->failed
+                           ? error_set(error, ERR_MEMORY, "%s", tr("no memory for the records", "内存不足，无法读取记录"))
+                           : error_set(error, ERR_LIMIT, "%s", tr("too many records at once; send less", "一次记录过多；请分批发送"));
         return false;
     }
     for (unsigned i = 0; i < reader->form->field_count; i++)

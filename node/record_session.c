@@ -39,8 +39,10 @@ static bool found(struct finding *finding, const char *field, const struct error
     return finding_set(finding, error->code, field, "%s", error->detail);
 }
 
-static bool no_memory(struct finding *finding)
+static bool no_memory(const struct record_session *session, struct finding *finding)
 {
+    if (session->arena.failed)
+        return finding_set(finding, ERR_MEMORY, "", "%s", tr("no memory for the records", "内存不足，无法保存记录"));
     return finding_set(finding, ERR_LIMIT, "", tr("too many records at once; send less", "一次记录过多；请分批发送"));
 }
 
@@ -195,7 +197,7 @@ static bool check(struct record_session *session, const struct touched *touched,
     if (!record_date(form_of(session), session->today, record->values, &record->at, finding))
         return false;
     if (!touched_history(&session->touched, desk, touched, false, &history))
-        return no_memory(finding);
+        return no_memory(session, finding);
     const struct record *former = NULL;
     for (uint32_t i = 0; i < history.count && !former; i++) {
         if (memcmp(history.records[i]->id, record->id, RECORD_ID_SIZE) == 0)
@@ -267,7 +269,7 @@ bool record_session_add(struct record_session *session, const struct record_draf
     const struct record *former = NULL;
     struct error error = {0};
     if (!record)
-        return no_memory(finding);
+        return no_memory(session, finding);
     *record = (struct record){.revision = 1, .form = session->form, .voided = draft->voided, .values = draft->values};
     if (draft->has_record && !find_former(session, draft, record, &touched, &former, finding))
         return false;

@@ -97,6 +97,14 @@ static void reply_records(struct answering *answering, const Sanji__RecordReques
         reply(answering, &message);
 }
 
+// ERR_STATE, not ERR_MEMORY: who tries again records twice.
+static enum error_code kept_without_answer(struct error *error)
+{
+    return error_set(
+        error, ERR_STATE, "%s",
+        tr("all was stored, but there was no memory for the answer: do not send it again", "均已保存，但内存不足，无法应答：请勿重新提交"));
+}
+
 static enum error_code answer_record(struct answering *answering, const Sanji__RecordRequest *request, struct error *error)
 {
     struct record_work work = {.input = {.form = request->form,
@@ -111,8 +119,7 @@ static enum error_code answer_record(struct answering *answering, const Sanji__R
     if (code == OK)
         reply_records(answering, request, &work);
     if (code == OK && work.failed)
-        code = error_set(error, ERR_MEMORY, "%s",
-                         tr("the records are stored, but there was no memory for the list of them", "记录已保存，但内存不足，无法列出"));
+        code = kept_without_answer(error);
     free(work.results);
     return code;
 }
@@ -366,6 +373,12 @@ static enum error_code answer(struct answering *answering, const Sanji__Request 
     }
 }
 
+static bool changes(const Sanji__Request *request)
+{
+    return (request->request_case == SANJI__REQUEST__REQUEST_RECORD && !request->record->check_only) ||
+           (request->request_case == SANJI__REQUEST__REQUEST_IMPORT && !request->import->check_only);
+}
+
 enum error_code service_handle(struct station *station, struct bytes wire, void (*progress)(void *context, uint64_t done, uint64_t total),
                                void *context, struct buffer *ret, struct error *error)
 {
@@ -381,7 +394,8 @@ enum error_code service_handle(struct station *station, struct bytes wire, void 
         code = answer(&answering, request, &local);
     }
     if (code == OK && ret->failed)
-        code = error_set(&local, ERR_MEMORY, "%s", tr("no memory for the answer", "内存不足，无法保存应答"));
+        code = changes(request) ? kept_without_answer(&local)
+                                : error_set(&local, ERR_MEMORY, "%s", tr("no memory for the answer", "内存不足，无法保存应答"));
     if (code != OK) {
         Sanji__Reply message = SANJI__REPLY__INIT;
         Sanji__Failure failure = SANJI__FAILURE__INIT;

@@ -134,6 +134,8 @@ static void announce(struct author *author, struct txn *txn, uint32_t kind, stru
     message.size = (uint32_t)content.size;
     codec_pack(&message, &wire);
     route_document(txn, &hash, grown);
+    if (wire.failed)
+        txn_fail(txn, ERR_MEMORY, "announcement");
     author_add(author, txn, SANJI__LANE__CONTROL, SANJI__AUDIENCE__SUBTREE, NULL, REACH_TOP, SANJI__ENTRY_KIND__ANNOUNCE, now_ms,
                buffer_bytes(&wire), NULL);
     buffer_finish(&wire);

@@ -8,8 +8,10 @@
 
 enum { SLOTS_FIRST = 64 };
 
-static enum error_code no_memory(struct error *error)
+static enum error_code no_memory(const struct touched_set *set, struct error *error)
 {
+    if (set->arena->failed)
+        return error_set(error, ERR_MEMORY, "%s", tr("no memory for the records", "内存不足，无法保存记录"));
     return error_set(error, ERR_LIMIT, tr("too many records at once; send less", "一次记录过多；请分批发送"));
 }
 
@@ -87,7 +89,7 @@ static enum error_code fill(struct touched_set *set, const struct desk *desk, st
     touched->known = true;
     touched->records = arena_alloc(set->arena, count * sizeof *touched->records);
     if (!touched->records)
-        return no_memory(error);
+        return no_memory(set, error);
     for (uint32_t i = 0; i < count; i++)
         touched->records[i] = (struct touched_record){records[i], records[i]};
     touched->count = touched->capacity = count;
@@ -101,12 +103,12 @@ enum error_code touched_find(struct touched_set *set, const struct desk *desk, c
                              struct touched **ret, struct error *error)
 {
     if (!grow(set))
-        return no_memory(error);
+        return no_memory(set, error);
     struct touched *touched = touched_at(set, subject);
     if (!touched) {
         touched = make(set, subject, reg);
         if (!touched)
-            return no_memory(error);
+            return no_memory(set, error);
         enum error_code code = fill(set, desk, touched, error);
         if (code != OK)
             return code;
@@ -124,7 +126,7 @@ enum error_code touched_lone(struct touched_set *set, const uint8_t id[RECORD_ID
     struct touched *touched = grow(set) ? make(set, id, -1) : NULL;
     struct touched_record *record = touched ? arena_alloc(set->arena, sizeof *record) : NULL;
     if (!record)
-        return no_memory(error);
+        return no_memory(set, error);
     *record = (struct touched_record){before, before};
     touched->records = record;
     touched->count = before ? 1 : 0;
@@ -158,7 +160,7 @@ enum error_code touched_put(struct touched_set *set, const struct desk *desk, st
         uint32_t capacity = touched->capacity ? touched->capacity * 2 : 2;
         struct touched_record *records = arena_alloc(set->arena, capacity * sizeof *records);
         if (!records)
-            return no_memory(error);
+            return no_memory(set, error);
         if (touched->count)
             memcpy(records, touched->records, touched->count * sizeof *records);
         touched->records = records;

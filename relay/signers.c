@@ -73,8 +73,10 @@ const struct certificate *signers_find(struct signers *signers, struct txn *txn,
         return NULL;
     if (!*at)
         *at = calloc(1, sizeof **at);
-    if (!*at)
+    if (!*at) {
+        txn_fail(txn, ERR_MEMORY, "signers"); // not that the signer is unknown
         return NULL;
+    }
     (*at)->certificate = found;
     (*at)->used = true;
     return &(*at)->certificate;
