@@ -11,7 +11,7 @@ uint8_t *buffer_extend(struct buffer *buffer, size_t size)
         buffer->failed = true;
         return NULL;
     }
-    if (need > buffer->capacity) {
+    if (need > buffer->capacity || !buffer->data) {
         size_t capacity = buffer->capacity ? buffer->capacity : 256;
         while (capacity < need)
             capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;

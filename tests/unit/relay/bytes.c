@@ -100,6 +100,15 @@ static void integers_sort_as_bytes(void **state)
     assert_int_equal(get_be16(key), 0xFEDC);
 }
 
+static void nothing_has_a_place_too(void **state)
+{
+    (void)state;
+    struct buffer buffer = {0};
+    assert_non_null(buffer_extend(&buffer, 0));
+    assert_true(buffer.size == 0 && !buffer.failed);
+    buffer_finish(&buffer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +118,7 @@ int main(void)
         cmocka_unit_test(fault_13_an_impossible_size_fails_and_stays_failed),
         cmocka_unit_test(spans_compare_by_content),
         cmocka_unit_test(integers_sort_as_bytes),
+        cmocka_unit_test(nothing_has_a_place_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
