@@ -185,8 +185,13 @@ uint64_t journal_end(struct txn *txn)
 {
     struct cursor *cursor = cursor_open(txn, TABLE_JOURNAL);
     uint64_t position = 0;
-    if (cursor && cursor_last(cursor) && cursor_key(cursor).size == POSITION_SIZE)
-        position = get_be64(cursor_key(cursor).data);
+    if (cursor && cursor_last(cursor)) {
+        struct bytes key = cursor_key(cursor);
+        if (key.size == POSITION_SIZE)
+            position = get_be64(key.data);
+        else // never taken for an empty journal
+            row_damaged(txn, TABLE_JOURNAL, key);
+    }
     cursor_close(cursor);
     return position;
 }

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "relay/row.h"
+
 static void test_meta(void **state)
 {
     struct journal_meta meta = {.format = STORE_FORMAT, .station = a_station(3), .generation = 0x8877665544332211, .starts = 5}, got = {0};
@@ -291,6 +293,67 @@ static void fault_10_damaged_rows_are_seen(void **state)
 }
 
 // The same in the file itself, under LMDB, which does not notice.
+// A row whose checksum is right, and whose fields are not those of its table: written by a program that knew another layout.
+static void put_odd(struct store *store, enum table table, struct bytes key, size_t size)
+{
+    struct buffer fields = {0};
+    struct txn *txn = fixture_begin(store, true);
+    for (size_t i = 0; i < size; i++)
+        row_u8(&fields, 1);
+    row_write(txn, table, key, &fields);
+    fixture_commit(txn);
+}
+
+static void fault_10_rows_of_another_shape_are_damage(void **state)
+{
+    uint8_t feed_id[4] = {0, 0, 0, 1}, position[8] = {0, 0, 0, 0, 0, 0, 0, 1}, batch[12] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
+    uint8_t encoded[FEED_KEY_SIZE];
+    struct feed_key feed = a_feed(1);
+    struct feed_state got;
+    struct batch_row row;
+    uint32_t id;
+    uint64_t found;
+    feed_key_encode(&feed, encoded);
+    put_odd(*state, TABLE_FEED_IDS, bytes_of(encoded, sizeof encoded), 3);
+    struct txn *txn = fixture_begin(*state, true);
+    assert_false(feed_find(txn, &feed, &id, &got));
+    assert_fails(txn, ERR_CORRUPT);
+    put_odd(*state, TABLE_FEEDS, bytes_of(feed_id, sizeof feed_id), 30);
+    txn = fixture_begin(*state, true);
+    assert_false(feed_read(txn, 1, &feed, &got));
+    assert_fails(txn, ERR_CORRUPT);
+    put_odd(*state, TABLE_JOURNAL, bytes_of(position, sizeof position), 20);
+    txn = fixture_begin(*state, true);
+    assert_false(journal_read(txn, 1, &row));
+    assert_fails(txn, ERR_CORRUPT);
+    put_odd(*state, TABLE_BATCHES, bytes_of(batch, sizeof batch), 5);
+    txn = fixture_begin(*state, true);
+    assert_false(journal_find(txn, 1, 1, &found));
+    assert_fails(txn, ERR_CORRUPT);
+}
+
+// Keys that no batch has: never taken for an empty journal, nor for another feed's.
+static void fault_12_keys_of_another_shape_are_damage(void **state)
+{
+    uint64_t found;
+    put_odd(*state, TABLE_JOURNAL, bytes_of_text("a key"), 20);
+    struct txn *txn = fixture_begin(*state, true);
+    assert_int_equal(journal_end(txn), 0);
+    assert_fails(txn, ERR_CORRUPT);
+    uint8_t longer[13] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0}, shorter[5] = {0, 0, 0, 2, 0};
+    put_odd(*state, TABLE_BATCHES, bytes_of(longer, sizeof longer), 12);
+    put_odd(*state, TABLE_BATCHES, bytes_of(shorter, sizeof shorter), 12);
+    txn = fixture_begin(*state, true);
+    assert_false(journal_find(txn, 1, 1, &found)); // the longer one lies behind it
+    assert_false(journal_find(txn, 1, 2, &found));
+    assert_false(journal_find(txn, 2, 9, &found));
+    assert_int_equal(txn_error(txn), OK);
+    txn_fail(txn, ERR_FULL, "an earlier one");
+    assert_false(journal_find(txn, 1, 1, &found));
+    assert_int_equal(journal_end(txn), 0);
+    txn_abort(txn);
+}
+
 static void fault_10_flipped_byte_on_disk(void **state)
 {
     (void)state;
@@ -346,6 +409,8 @@ int main(void)
         JOURNAL_TEST(test_digest_names_the_row),
         JOURNAL_TEST(fault_10_damaged_rows_are_seen),
         JOURNAL_TEST(fault_10_flipped_byte_on_disk),
+        JOURNAL_TEST(fault_10_rows_of_another_shape_are_damage),
+        JOURNAL_TEST(fault_12_keys_of_another_shape_are_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
