@@ -302,7 +302,7 @@ static enum error_code scan_message(struct scan *scan, const ProtobufCMessageDes
             code = scan_value(scan, field, &found);
         if (code)
             return code;
-        if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && last != field) {
+        if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
             assert(oneofs_count < ONEOFS_MAX);
             oneofs[oneofs_count++] = field->quantifier_offset;
         }

@@ -69,7 +69,7 @@ bool merkle_check(const struct hash *root, uint32_t count, uint32_t index, const
             return false;
         if ((node & 1) || node == last) {
             hash = crypto_node(&path[i], &hash);
-            while (!(node & 1) && node != 0) {
+            while (!(node & 1)) { // an end: `node` is not 0, as it is odd or `last`
                 node >>= 1;
                 last >>= 1;
             }

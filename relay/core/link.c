@@ -1,6 +1,8 @@
 // State machine of one link: what its own station does to it, and time.
 #include "relay/core/session.h"
 
+#include <assert.h>
+
 // ---- events of the shell
 
 void link_add(struct link *link, struct step *step, const struct core_event *event)
@@ -67,8 +69,9 @@ void link_extended(struct link *link, struct step *step, unsigned channel, uint6
 void link_held(struct link *link, struct step *step, unsigned channel, const struct core_mark *mark)
 {
     struct receiver *receiver = link_receiver(link, channel);
-    if (!receiver || !receiver_held(receiver, step->now_ms, mark) || link->state != LINK_LIVE)
+    if (!receiver || !receiver_held(receiver, step->now_ms, mark))
         return;
+    assert(link->state == LINK_LIVE); // else no row has been taken
     if (link->stretched && link->given) {
         link->given = admission_grow(step->admission, link->given);
         link->stretched = false;

@@ -254,6 +254,14 @@ static void every_prefix_is_refused(void **state)
         assert_int_equal(certificate_decode(bytes_of(samples[1].wire.data, size), &certificate, NULL), ERR_INPUT);
 }
 
+static void what_is_no_certificate_does_not_check(void **state)
+{
+    (void)state;
+    struct certificate certificate;
+    assert_int_equal(certificate_decode(buffer_bytes(&samples[1].wire), &certificate, NULL), OK);
+    assert_int_equal(certificate_check(bytes_of_text("\x01"), &certificate, &samples[0].certificate, NULL), ERR_INPUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +273,7 @@ int main(void)
         cmocka_unit_test(fault_28_what_a_receiver_would_refuse_is_not_issued),
         cmocka_unit_test(fault_46_other_encodings_are_refused),
         cmocka_unit_test(every_prefix_is_refused),
+        cmocka_unit_test(what_is_no_certificate_does_not_check),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -200,6 +200,20 @@ static void fault_26_a_hole_is_refused(void **state)
     assert_int_equal(feed_of(bench, &pen).next, 5);
 }
 
+static void fault_26_a_hole_behind_what_is_held_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival missing;
+    pen_init(&pen, village, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &pen, 2, "first", village, STREAM_UP), RECEIVED);
+    pen_sign(&pen, 2, "second", village, STREAM_UP, &missing);
+    assert_int_equal(bench_take(bench, &pen, 2, "third", village, STREAM_UP), RECEIVED_GAP);
+    assert_int_equal(bench_end(bench), 1);
+    assert_int_equal(bench_receive(bench, &missing), RECEIVED);
+    assert_int_equal(feed_of(bench, &pen).next, 5);
+}
+
 static void a_signer_whose_certificate_has_not_come(void **state)
 {
     struct bench *bench = *state;
@@ -411,6 +425,67 @@ static void a_fork_that_begins_inside_a_batch(void **state)
     assert_int_equal(bench_take(bench, &second, 4, "second", village, STREAM_UP), RECEIVED);
     assert_true(feed_of(bench, &first).disputed);
     assert_int_equal(bench_end(bench), 1);
+}
+
+// ---- damage
+
+static void assert_lost(struct bench *bench, struct arrival *arrival)
+{
+    struct txn *txn = bench_begin(bench);
+    receive(&bench->receiver, txn, arrival, &bench->grown);
+    author_abort(bench->author);
+    assert_fails(txn, ERR_CORRUPT);
+    arrival_finish(arrival);
+}
+
+static void fault_10_a_damaged_row_of_the_feed_fails_the_transaction(void **state)
+{
+    static const enum table tables[] = {TABLE_BATCHES, TABLE_JOURNAL};
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival first, again, next;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 2, "first", village, STREAM_UP, &first);
+    pen_sign(&pen, 2, "second", village, STREAM_UP, &next);
+    struct arrival bodiless;
+    arrival_copy(&first, false, &bodiless);
+    assert_int_equal(bench_receive(bench, &bodiless), RECEIVED_BODILESS);
+    for (unsigned i = 0; i < 2; i++) {
+        damage(bench->store, tables[i]);
+        arrival_copy(&first, true, &again);
+        assert_lost(bench, &again); // where it is looked up
+        arrival_copy(&next, true, &again);
+        assert_lost(bench, &again);      // and where bodies are caught up with
+        damage(bench->store, tables[i]); // the same bit: it is right again
+    }
+    arrival_copy(&first, true, &again);
+    assert_int_equal(bench_receive(bench, &again), RECEIVED);
+    assert_int_equal(bench_receive(bench, &next), RECEIVED);
+    assert_int_equal(feed_of(bench, &pen).bodies, 5);
+    arrival_finish(&first);
+}
+
+// A journal that holds what no decoder of ours takes: nothing behind it is called complete.
+static void a_header_that_does_not_decode_holds_the_bodies_back(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival first, next;
+    pen_init(&pen, village, CASE, UP, NULL);
+    pen_sign(&pen, 2, "first", village, STREAM_UP, &first);
+    pen_sign(&pen, 2, "second", village, STREAM_UP, &next);
+    struct txn *txn = fixture_begin(bench->store, true);
+    uint32_t id = feed_add(txn, &pen.feed);
+    struct header header;
+    assert_int_equal(header_decode(buffer_bytes(&first.header), &header, NULL), OK);
+    struct batch_row row = a_batch(id, 1, 2);
+    row.body = bytes_of(NULL, 0);
+    journal_append(txn, &row);
+    feed_write(txn, id, &(struct feed_state){.next = 3, .last = header.hash, .bodies = 1});
+    fixture_commit(txn);
+    assert_int_equal(bench_receive(bench, &next), RECEIVED);
+    assert_int_equal(feed_of(bench, &pen).bodies, 1);
+    arrival_finish(&first);
 }
 
 // ---- what is refused
@@ -926,6 +1001,9 @@ int main(void)
         RECEIVE_TEST(fault_10_a_header_without_its_body),
         RECEIVE_TEST(fault_10_what_waited_for_a_rotten_row_follows_it),
         RECEIVE_TEST(fault_10_a_certificate_and_a_document_are_put_back),
+        RECEIVE_TEST(fault_10_a_damaged_row_of_the_feed_fails_the_transaction),
+        RECEIVE_TEST(a_header_that_does_not_decode_holds_the_bodies_back),
+        RECEIVE_TEST(fault_26_a_hole_behind_what_is_held_is_refused),
     };
     return cmocka_run_group_tests_name("relay/receive", tests, NULL, NULL);
 }

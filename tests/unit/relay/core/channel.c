@@ -477,6 +477,66 @@ static void lacking_bodies_are_timed(void **unused)
     assert_int_equal(receiver.behind_ms, 0);
 }
 
+static void only_what_goes_beyond_the_best_mark_is_progress(void **unused)
+{
+    (void)unused;
+    struct sender sender;
+    struct sender_piece piece;
+    bool skip, news, released;
+    uint32_t upto = 0;
+    sender_init(&sender, OURS, 5, NULL);
+    begin(&sender, OURS, 3);
+    sender_restart(&sender, 1000);
+    sender_heads(&sender);
+    load_after(&sender, &skip);
+    sender_rows(&sender, (struct core_row[]){row(2, 10), row(5, 10)}, 2, 5);
+    while (sender_next(&sender, 1024, &piece))
+        sender_sent(&sender, &piece, 1);
+    assert_true(sender_acknowledge(&sender, OURS, &(struct core_mark){OURS, 2, 1}, &news, &released, &upto));
+    assert_true(news);
+    assert_int_equal(sender.repairs, 1); // it was at 3 before the repair
+    assert_true(sender_acknowledge(&sender, OURS, &(struct core_mark){OURS, 2, 2}, &news, &released, &upto));
+    assert_true(news && !released); // a body alone
+    assert_true(sender_acknowledge(&sender, OURS, &(struct core_mark){OURS, 5, 5}, &news, &released, &upto));
+    assert_int_equal(sender.repairs, 0);
+}
+
+static void a_part_of_another_journal_or_held_since_is_not_named(void **unused)
+{
+    (void)unused;
+    struct core_mark held;
+    struct core_staged staged = {0};
+    struct receiver receiver = receiver_at(2);
+    struct core_piece piece = piece_of(0, 1, 100, 0, 60);
+    receiver_begin(&receiver, &held, &staged);
+    piece.generation = THEIRS + 1; // the peer's journal is a new one
+    assert_int_equal(give(&receiver, piece), RECEIVER_TAKE);
+    assert_true(receiver_finish(&receiver));
+    receiver_begin(&receiver, &held, &staged);
+    assert_int_equal(held.generation, THEIRS);
+    assert_int_equal(staged.position, 0);
+    receiver = receiver_at(2);
+    give(&receiver, piece_of(2, 3, 100, 0, 60));
+    receiver_finish(&receiver);
+    assert_false(receiver_held(&receiver, 5, &(struct core_mark){THEIRS, 3, 3})); // late, of the session before
+    receiver_begin(&receiver, &held, &staged);
+    assert_int_equal(held.headers, 3);
+    assert_int_equal(staged.position, 0);
+}
+
+static void marks_of_another_journal_are_not_told(void **unused)
+{
+    (void)unused;
+    struct receiver receiver = receiver_at(2);
+    assert_int_equal(give(&receiver, piece_of(2, 3, 10, 0, 10)), RECEIVER_TAKE_LAST);
+    assert_false(receiver_held(&receiver, 5, &(struct core_mark){THEIRS + 1, 3, 3}));
+    receiver.alarmed = true;
+    receiver_held(&receiver, 6, &(struct core_mark){THEIRS, 3, 2});
+    assert_true(receiver.alarmed); // still lacking: said once
+    receiver_held(&receiver, 7, &(struct core_mark){THEIRS, 3, 3});
+    assert_false(receiver.alarmed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +560,9 @@ int main(void)
         cmocka_unit_test(what_was_staged_on_disk_is_checked),
         cmocka_unit_test(endless_gaps_are_not_answered_for_ever),
         cmocka_unit_test(lacking_bodies_are_timed),
+        cmocka_unit_test(only_what_goes_beyond_the_best_mark_is_progress),
+        cmocka_unit_test(a_part_of_another_journal_or_held_since_is_not_named),
+        cmocka_unit_test(marks_of_another_journal_are_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -328,6 +328,97 @@ static void a_forged_row_bars_the_peer(void **unused)
     drive_finish(&drive);
 }
 
+static void what_is_held_or_refused_on_a_channel_of_ours_says_nothing(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    drive_init(&drive, 2, 1 << 20);
+    drive_child(&drive, 1, 7);
+    struct core_event event = {.type = EVENT_HELD, .link = 1, .channel = 7};
+    event.mark = (struct core_mark){60, 1, 1};
+    drive_step(&drive, event);
+    assert_int_equal(drive.updates.count, 0);
+    event = (struct core_event){.type = EVENT_REFUSED, .link = 1, .channel = 7};
+    drive_step(&drive, event);
+    assert_int_equal(drive.updates.count, 0);
+    drive_finish(&drive);
+}
+
+static void a_row_found_forged_after_its_session_bars_without_a_word(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    drive_init(&drive, 2, 1 << 20);
+    drive_child(&drive, 1, 7);
+    drive_piece(&drive, 1, 7, 2, 1, 300, 0, 300);
+    drive_step(&drive, (struct core_event){.type = EVENT_CLOSED, .link = 1});
+    struct core_event refused = {.type = EVENT_REFUSED, .link = 1, .channel = 2};
+    static const uint32_t passing[] = {FAULT_GAP, FAULT_STORE, FAULT_BUSY}; // the next session sees to them
+    for (unsigned i = 0; i < 3; i++) {
+        refused.error.fault = passing[i];
+        drive_step(&drive, refused);
+        assert_int_equal(drive.updates.count, 0);
+    }
+    refused.error.fault = FAULT_FORGED;
+    drive_step(&drive, refused);
+    assert_int_equal(drive_state(&drive, 1), LINK_BARRED);
+    assert_null(drive_update(&drive, UPDATE_SEND_ERROR, 0)); // there is nobody to tell
+    assert_int_equal(drive_update(&drive, UPDATE_ALARM, 0)->alarm, ALARM_FORGED);
+    drive_finish(&drive);
+}
+
+static void what_can_not_be_decoded_bars_the_peer(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    drive_init(&drive, 2, 1 << 20);
+    drive_child(&drive, 1, 7);
+    struct core_event refused = {.type = EVENT_REFUSED, .link = 1, .channel = 2};
+    refused.error.fault = FAULT_PROTOCOL;
+    drive_step(&drive, refused);
+    assert_int_equal(drive_state(&drive, 1), LINK_BARRED);
+    assert_int_equal(drive_update(&drive, UPDATE_SEND_ERROR, 0)->error.fault, FAULT_PROTOCOL);
+    assert_int_equal(drive_update(&drive, UPDATE_ALARM, 0)->alarm, ALARM_PROTOCOL);
+    drive_finish(&drive);
+}
+
+// Two children and credit for one: the second gets it after the first one's turn, and is told on a channel where a part of its lies on
+// disk.
+static void credit_taken_back_does_not_grow(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    static const uint64_t zeros[CORE_CHANNELS];
+    struct core_mark marks[CORE_CHANNELS] = {{60, 2, 2}};
+    struct core_staged staged[CORE_CHANNELS] = {{.position = 3, .offset = 100, .size = 300}};
+    struct core_event add = {.type = EVENT_LINK_ADD, .link = 2}, held = {.type = EVENT_HELD, .link = 1, .channel = 3};
+    drive_init(&drive, 3, ADMISSION_MIN);
+    drive_child(&drive, 1, 7);
+    add.add.marks = marks;
+    add.add.ends = zeros;
+    add.add.staged = staged;
+    drive_step(&drive, add);
+    drive_child(&drive, 2, 8);
+    for (uint32_t offset = 0; offset < 48000; offset += 16000)
+        drive_piece(&drive, 1, 7, 3, 1, 48000, offset, 16000); // more than half of its credit
+    drive_piece(&drive, 2, 8, 3, 1, 2000, 0, 1000);            // knocks
+    const struct core_update *given = NULL;
+    for (int i = 0; i < 40 && !given; i++) {
+        drive_tick(&drive, 1000);
+        const struct core_update *ack;
+        for (uint32_t k = 0; (ack = drive_update(&drive, UPDATE_SEND_ACK, k)); k++)
+            if (ack->link == 2 && ack->ack.credit_bytes)
+                given = ack;
+    }
+    assert_non_null(given);
+    assert_int_equal(given->channel, 0);
+    assert_int_equal(given->ack.received_position, 0); // what lies on disk was not received in this session
+    held.mark = (struct core_mark){60, 1, 1};
+    drive_step(&drive, held);
+    assert_int_equal(drive_update(&drive, UPDATE_SEND_ACK, 0)->ack.credit_bytes, 0);
+    drive_finish(&drive);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +435,10 @@ int main(void)
         cmocka_unit_test(late_events_change_nothing),
         cmocka_unit_test(a_full_store_sends_the_peer_away_for_a_while),
         cmocka_unit_test(a_forged_row_bars_the_peer),
+        cmocka_unit_test(what_is_held_or_refused_on_a_channel_of_ours_says_nothing),
+        cmocka_unit_test(a_row_found_forged_after_its_session_bars_without_a_word),
+        cmocka_unit_test(what_can_not_be_decoded_bars_the_peer),
+        cmocka_unit_test(credit_taken_back_does_not_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

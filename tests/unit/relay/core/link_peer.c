@@ -206,6 +206,31 @@ static void pieces_are_acknowledged_after_the_commit_only(void **unused)
     drive_finish(&drive);
 }
 
+static void what_an_echo_has_confirmed_is_no_news(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    uint64_t ends[CORE_CHANNELS] = {[2] = 1};
+    drive_init(&drive, 1, 1 << 20);
+    drive_parent(&drive, 7, ends);
+    drive_rows(&drive, 0, 2, 1, 1, 3000);
+    assert_int_equal(drive_update(&drive, UPDATE_SEND_PIECE, 0)->piece.length, FRAME_MIN);
+    struct core_event echo = {.type = EVENT_PING, .session = 7}, ack = {.type = EVENT_ACK, .session = 7, .channel = 2};
+    echo.ping.reply = true;
+    echo.ping.token = FRAME_MIN + 200;
+    drive_step(&drive, echo);
+    struct core_link_status before, after;
+    assert_true(core_link(drive.core, 0, &before));
+    ack.ack.generation = 50;
+    ack.ack.credit_bytes = 65536;
+    ack.ack.received_position = 1;
+    ack.ack.received_offset = FRAME_MIN;
+    drive_step(&drive, ack);
+    assert_true(core_link(drive.core, 0, &after));
+    assert_int_equal(after.in_flight_bytes, before.in_flight_bytes);
+    drive_finish(&drive);
+}
+
 static void pings_are_answered(void **unused)
 {
     (void)unused;
@@ -250,6 +275,7 @@ int main(void)
         cmocka_unit_test(pieces_are_acknowledged_after_the_commit_only),
         cmocka_unit_test(pings_are_answered),
         cmocka_unit_test(heads_are_not_given_without_end),
+        cmocka_unit_test(what_an_echo_has_confirmed_is_no_news),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,20 @@ static void the_window_has_an_end(void **unused)
     assert_int_equal(window_piece_max(&window), FRAME_MAX);
 }
 
+static void rates_and_trips_beyond_32_bits_are_cut(void **unused)
+{
+    (void)unused;
+    struct window window;
+    window_init(&window);
+    window_sent(&window, 1000, 5000000);
+    assert_true(window_confirm(&window, 1001, 5000000)); // 5 GB a second
+    assert_int_equal(window.rate, UINT32_MAX);
+    window_init(&window);
+    window_sent(&window, 0, 1000);
+    assert_true(window_confirm(&window, UINT64_C(1) << 33, 1000)); // a century
+    assert_int_equal(window.trip_ms, UINT32_MAX);
+}
+
 static void trail_confirms_what_went_before(void **unused)
 {
     (void)unused;
@@ -216,6 +230,7 @@ int main(void)
         cmocka_unit_test(the_window_has_an_end),
         cmocka_unit_test(trail_confirms_what_went_before),
         cmocka_unit_test(flight_is_bounded_and_exact_in_sum),
+        cmocka_unit_test(rates_and_trips_beyond_32_bits_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
