@@ -4,14 +4,9 @@
 
 #include "relay/language.h"
 
-struct place_of {
-    bool used;
-    struct certificate certificate;
-};
-
 struct signers {
     struct hash root;
-    struct place_of *places[SIGNERS_MAX]; // by hash; a newer one takes the place of an older
+    struct certificate *places[SIGNERS_MAX]; // by hash; a newer one takes the place of an older
 };
 
 enum error_code signers_create(const struct hash *root, struct signers **ret, struct error *error)
@@ -33,7 +28,7 @@ void signers_destroy(struct signers *signers)
     free(signers);
 }
 
-static struct place_of **place(struct signers *signers, const struct hash *hash)
+static struct certificate **place(struct signers *signers, const struct hash *hash)
 {
     return &signers->places[(hash->bytes[0] | (size_t)hash->bytes[1] << 8) % SIGNERS_MAX];
 }
@@ -64,9 +59,9 @@ static bool leads_to_root(const struct signers *signers, struct txn *txn, struct
 
 const struct certificate *signers_find(struct signers *signers, struct txn *txn, const struct hash *hash)
 {
-    struct place_of **at = place(signers, hash);
-    if (*at && (*at)->used && hash_equal(&(*at)->certificate.hash, hash))
-        return &(*at)->certificate;
+    struct certificate **at = place(signers, hash);
+    if (*at && hash_equal(&(*at)->hash, hash))
+        return *at;
     struct certificate found;
     struct bytes wire;
     if (!load(txn, hash, &wire, &found) || !leads_to_root(signers, txn, wire, &found))
@@ -77,9 +72,8 @@ const struct certificate *signers_find(struct signers *signers, struct txn *txn,
         txn_fail(txn, ERR_MEMORY, "signers"); // not that the signer is unknown
         return NULL;
     }
-    (*at)->certificate = found;
-    (*at)->used = true;
-    return &(*at)->certificate;
+    **at = found;
+    return *at;
 }
 
 enum error_code signers_admit(struct signers *signers, struct txn *txn, struct bytes wire, struct certificate *ret, struct error *error)

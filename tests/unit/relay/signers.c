@@ -61,6 +61,33 @@ static void a_chain_leads_to_the_pinned_root(void **state)
     assert_false(finds(bench, &nobody));
 }
 
+// The store's own word is not taken for it: a root record under the pinned hash, and not signed by its key.
+static void fault_27_a_root_record_of_another_signature(void **state)
+{
+    struct bench *bench = *state;
+    struct buffer *wire = &posts[PROVINCE].wire;
+    struct txn *txn = fixture_begin(bench->store, true);
+    wire->data[wire->size - 1] ^= 1;
+    assert_true(txn_delete(txn, TABLE_OBJECTS, bytes_of(posts[PROVINCE].certificate.hash.bytes, HASH_SIZE)));
+    object_add(txn, &posts[PROVINCE].certificate.hash, OBJECT_CERTIFICATE, buffer_bytes(wire));
+    fixture_commit(txn);
+    assert_false(knows(bench, &posts[PROVINCE]));
+    bench_store_certificate(bench, &posts[COUNTY]);
+    assert_false(knows(bench, &posts[COUNTY]));
+}
+
+static void fault_10_what_is_kept_under_a_name_must_be_it(void **state)
+{
+    struct bench *bench = *state;
+    struct hash junk = a_hash(4), other = a_hash(5), document = a_hash(6);
+    struct txn *txn = fixture_begin(bench->store, true);
+    object_add(txn, &junk, OBJECT_CERTIFICATE, bytes_of_text("no certificate"));
+    object_add(txn, &other, OBJECT_CERTIFICATE, buffer_bytes(&posts[PROVINCE].wire));
+    object_add(txn, &document, OBJECT_DOCUMENT, bytes_of_text("code,name"));
+    fixture_commit(txn);
+    assert_false(finds(bench, &junk) || finds(bench, &other) || finds(bench, &document));
+}
+
 static void another_root_leads_nowhere(void **state)
 {
     struct bench *bench = *state;
@@ -210,6 +237,8 @@ int main(void)
         SIGNERS_TEST(what_was_found_is_remembered),
         SIGNERS_TEST(places_are_shared),
         SIGNERS_TEST(a_failed_transaction_finds_nothing),
+        SIGNERS_TEST(fault_27_a_root_record_of_another_signature),
+        SIGNERS_TEST(fault_10_what_is_kept_under_a_name_must_be_it),
     };
     return cmocka_run_group_tests_name("relay/signers", tests, NULL, NULL);
 }
