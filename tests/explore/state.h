@@ -13,7 +13,7 @@ enum {
     STATIONS = 3, // 0 is the top; station i dials i - 1 over line i
     ENDS = 2,     // a station's links: 0 to the parent, 1 to the child
     CONTENTS_MAX = 6,
-    JOBS_MAX = 8,
+    JOBS_MAX = 16,
     QUEUE_MAX = 14,
     CORE_BYTES = 14 * 1024,
     STORY_MAX = 256,
