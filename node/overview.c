@@ -7,6 +7,7 @@
 #include "link.pb-c.h"
 #include "node/ledger_rows.h"
 #include "record.pb-c.h"
+#include "relay/heads.h"
 #include "relay/language.h"
 #include "relay/quarantine.h"
 
@@ -66,9 +67,12 @@ static struct unit_facts *unit_facts(struct txn *txn, const struct units *units,
     for (int32_t i = first; i < end; i++) {
         uint32_t id = unit_id_find(txn, units->items[i].code, units->items[i].from);
         struct heard_row heard;
+        struct heads_row heads;
         struct complete_row complete;
         if (heard_row_read(txn, id, &heard))
             facts[i].heard_ms = heard.received_ms;
+        if (facts[i].has_station && heads_read(txn, &facts[i].station, &heads) && heads.received_ms > facts[i].heard_ms)
+            facts[i].heard_ms = heads.received_ms; // it has nothing to say, and says so
         if (complete_row_read(txn, id, SANJI__PERIOD_TYPE__MONTH, &complete)) {
             facts[i].complete = true;
             facts[i].complete_through = complete.through;
@@ -224,6 +228,7 @@ static bool fill_links(struct status *status)
         rows[i].heard_ms = since_to_utc(link->core.heard_ms, monotonic, utc);
         rows[i].acknowledged_ms = since_to_utc(link->core.acknowledged_ms, monotonic, utc);
         rows[i].rate_bytes = link->core.rate_bytes;
+        rows[i].heads_refused = link->heads_refused;
         rows[i].address = (char *)(uintptr_t)(link->core.parent ? station_config(status->station)->parent : "");
         rows[i].backlog_rows = fill_lanes(status, link, &rows[i]);
         pointers[i] = &rows[i];

@@ -77,6 +77,8 @@ static enum error_code start_engine(struct station *station, struct error *error
         .ordinal = station->marker.ordinal,
         .nonce = station->marker.nonce,
         .generation = station->meta.generation,
+        .sign_key = &station->identity.sign.secret_key,
+        .starts = station->restored ? 0 : station->meta.starts,
         .hooks = station_engine_hooks(station),
     };
     return engine_create(&config, &station->engine, error);

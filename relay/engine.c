@@ -142,6 +142,8 @@ static void timers(struct engine *engine)
         engine_look_again(engine);
     if (engine->ask_ms <= now)
         engine_ask(engine);
+    if (engine_heads_due(engine) <= now)
+        engine_heads_tick(engine, now);
     if (!engine->tick_running && engine->tick_ms <= now && engine->config.hooks.due_ms(engine->config.hooks.context) == 0) {
         struct call_job call = {.run = run_tick, .finished = tick_written, .argument = engine};
         engine->tick_running = writer_submit_call(engine->config.writer, &call) == OK;
@@ -161,6 +163,8 @@ static int timeout_ms(struct engine *engine)
         at = engine->look_again_ms;
     if (engine->ask_ms < at)
         at = engine->ask_ms;
+    if (engine_heads_due(engine) < at)
+        at = engine_heads_due(engine);
     if (engine->config.listen && engine->self_test_ms < at)
         at = engine->self_test_ms;
     if (engine->waiting && now + WAITING_MS < at)
@@ -186,6 +190,7 @@ static void answer_status(struct engine *engine)
                 continue;
             link->station = slot->station;
             link->certificate = slot->certificate;
+            link->heads_refused = slot->heads_refused;
             request->count++;
         }
         request->answered = true;
@@ -252,6 +257,7 @@ void engine_begin(struct engine *engine)
     set_running(engine, true);
     engine_add_all(engine);
     engine_ask_soon(engine, UINT32_MAX);
+    engine_heads_begin(engine);
 }
 
 void engine_turn(struct engine *engine)
@@ -315,6 +321,8 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
         engine->core = core_init(memory, &core_config);
     if (code == OK)
         code = signers_create(&config->root, &engine->signers, error);
+    if (code == OK && !engine_heads_create(engine))
+        code = error_set(error, ERR_MEMORY, "engine");
     struct transport_config transport = {.public_key = *config->transport_public,
                                          .secret_key = *config->transport_secret,
                                          .listen = config->listen,
@@ -340,6 +348,7 @@ void engine_destroy(struct engine *engine)
     transport_destroy(engine->transport);
     signers_destroy(engine->signers);
     links_finish(&engine->links);
+    engine_heads_destroy(engine);
     arena_finish(&engine->arena);
     buffer_finish(&engine->out);
     free(engine->core);

@@ -39,6 +39,9 @@ struct engine_config {
     uint32_t children_max;       // 0: CHILDREN_MAX; memory is taken for that many
     uint32_t ordinal;
     uint64_t nonce, generation;
+    // For signed heads (engine_heads.h); NULL or 0: none are signed, as by a station that may not sign in its incarnation.
+    const struct secret_key *sign_key;
+    uint64_t starts; // how often the station was started: grows with every start
     struct engine_hooks hooks;
 };
 
@@ -61,6 +64,7 @@ struct engine_link {
     struct core_link_status core;
     struct station_id station;
     struct hash certificate;
+    uint32_t heads_refused; // signed heads that it should not have sent
 };
 uint32_t engine_links(struct engine *engine, struct engine_link *links, uint32_t max);
 // Addresses really bound, "" if none; they live as long as the engine. Any thread.

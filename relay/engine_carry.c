@@ -118,6 +118,8 @@ static void log_state(struct engine *engine, const struct core_update *update)
     snprintf(text, sizeof text, "link %s %.8s: %s", slot->parent ? "parent" : "child", id, names[update->state.to]);
     if (update->state.to == LINK_LIVE || update->state.from == LINK_LIVE || update->state.to == LINK_BARRED)
         engine_report(engine, update->state.to == LINK_BARRED, text);
+    if (update->state.to == LINK_LIVE)
+        engine_heads_live(engine, update->link);
 }
 
 static enum error_code run_alarm(void *argument, struct txn *txn, struct error *error)
@@ -134,24 +136,32 @@ static void alarm_written(void *argument, enum error_code code, const struct err
     free(argument);
 }
 
+bool engine_alarm(struct engine *engine, const char *kind, const char *text)
+{
+    struct alarm *alarm = calloc(1, sizeof *alarm);
+    if (!alarm)
+        return false;
+    alarm->time_ms = utc_ms();
+    snprintf(alarm->kind, sizeof alarm->kind, "%s", kind);
+    snprintf(alarm->text, sizeof alarm->text, "%s", text);
+    char line[320];
+    snprintf(line, sizeof line, "%s: %s", alarm->kind, alarm->text);
+    engine_report(engine, true, line);
+    struct call_job call = {.run = run_alarm, .finished = alarm_written, .argument = alarm};
+    bool submitted = writer_submit_call(engine->config.writer, &call) == OK;
+    if (!submitted)
+        free(alarm);
+    return submitted;
+}
+
 static void raise_alarm(struct engine *engine, const struct core_update *update)
 {
     static const char *const kinds[] = {"none", "body-withheld", "peer-restored", "peer-holds-more", "protocol", "forged", "version"};
-    struct alarm *alarm = calloc(1, sizeof *alarm);
-    if (!alarm)
-        return;
-    char id[2 * STATION_ID_SIZE + 1];
+    char id[2 * STATION_ID_SIZE + 1], text[160];
     crypto_hex(bytes_of(engine->links.slots[update->link].station.bytes, STATION_ID_SIZE), id);
-    alarm->time_ms = utc_ms();
-    snprintf(alarm->kind, sizeof alarm->kind, "%s", kinds[update->alarm]);
-    snprintf(alarm->text, sizeof alarm->text, "station %s, stream %u, lane %u", id, core_channel_stream(update->channel),
+    snprintf(text, sizeof text, "station %s, stream %u, lane %u", id, core_channel_stream(update->channel),
              core_channel_lane(update->channel));
-    char text[320];
-    snprintf(text, sizeof text, "%s: %s", alarm->kind, alarm->text);
-    engine_report(engine, true, text);
-    struct call_job call = {.run = run_alarm, .finished = alarm_written, .argument = alarm};
-    if (writer_submit_call(engine->config.writer, &call) != OK)
-        free(alarm);
+    engine_alarm(engine, kinds[update->alarm], text);
 }
 
 static void dial(struct engine *engine)
@@ -267,6 +277,7 @@ static void accept_piece(struct engine *engine, const struct core_update *update
 {
     struct slot *slot = &engine->links.slots[update->link];
     const struct core_piece *piece = &update->accept.piece;
+    slot->row_ms[core_channel_lane(update->channel) - 1] = monotonic_ms();
     bool kept = links_assemble(slot, update->channel, piece, engine->piece_is_object, engine->piece_header, engine->piece_signature,
                                engine->message->body);
     struct core_event refused = {.type = EVENT_REFUSED,

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "relay/engine_heads.h"
 #include "relay/engine_links.h"
 
 enum {
@@ -26,6 +27,7 @@ struct engine {
     struct core *core;
     struct signers *signers;
     struct links links;
+    struct heads_book heads;
     struct txn *reader; // of this turn of the loop, or NULL
     struct arena arena;
     struct buffer out;
@@ -75,6 +77,10 @@ void engine_send(struct engine *engine, uint32_t link); // what engine->out hold
 void engine_send_waiting(struct engine *engine);
 struct core_event engine_event(enum core_event_type type, uint32_t link);
 void engine_report(struct engine *engine, bool alarm, const char *text);
+// The same for a person, and kept in the store. False: it could not be handed to the writer.
+bool engine_alarm(struct engine *engine, const char *kind, const char *text);
+// Sends the message in engine->out, which has no body, over a link, and clears it.
+void engine_send(struct engine *engine, uint32_t link);
 // One read transaction serves everything that one turn of the loop reads; NULL: none to be had just now.
 struct txn *engine_reader(struct engine *engine);
 void engine_reader_end(struct engine *engine);

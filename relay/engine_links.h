@@ -67,6 +67,9 @@ struct slot {
         uint64_t serve_ms; // no request of the peer is served before
     } mend;
     bool staged[CORE_CHANNELS]; // a part of the channel's row is on disk
+    uint64_t row_ms[LANES];     // monotonic, when the lane last brought a piece; 0: never
+    uint64_t heads_sent;        // engine_heads.c: serial of the last claim that went to this child
+    uint32_t heads_refused;     // claims of stations: older than what is here, or not this peer's to bring
 };
 
 enum {

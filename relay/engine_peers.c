@@ -114,6 +114,9 @@ static void handle_decoded(struct engine *engine, uint32_t link, const struct li
         if (in->session == engine->links.slots[link].peer_session)
             engine_serve(engine, link, &in->want);
         break;
+    case LINK_SIGNED_HEADS:
+        engine_heads_handle(engine, link, in);
+        return;
     }
     engine_step(engine, &event);
 }
@@ -275,4 +278,5 @@ void engine_after_commit(struct engine *engine)
     }
     if (grown.more)
         engine_look_again(engine);
+    engine_heads_grown(engine, &grown);
 }

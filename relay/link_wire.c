@@ -198,6 +198,11 @@ static bool message_in(const Sanji__LinkMessage *from, size_t body_size, struct 
     case SANJI__LINK_MESSAGE__MESSAGE_WANT:
         ret->type = LINK_WANT;
         return want_in(from->want, &ret->want);
+    case SANJI__LINK_MESSAGE__MESSAGE_SIGNED_HEADS:
+        ret->type = LINK_SIGNED_HEADS;
+        ret->signed_heads.claim = bytes_of(from->signed_heads->claim.data, from->signed_heads->claim.len);
+        ret->signed_heads.signature = bytes_of(from->signed_heads->signature.data, from->signed_heads->signature.len);
+        return ret->signed_heads.claim.size <= HEADS_CLAIM_MAX && ret->signed_heads.signature.size == SIGNATURE_SIZE;
     default:
         return false;
     }
@@ -339,6 +344,16 @@ void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, ui
     ack.received_offset = received_offset;
     message.ack = &ack;
     finish(&message, SANJI__LINK_MESSAGE__MESSAGE_ACK, session, ret);
+}
+
+void link_encode_signed_heads(uint64_t session, struct bytes claim, const uint8_t *signature, struct buffer *ret)
+{
+    Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
+    Sanji__SignedHeads heads = SANJI__SIGNED_HEADS__INIT;
+    heads.claim = binary(claim.data, claim.size);
+    heads.signature = binary(signature, SIGNATURE_SIZE);
+    message.signed_heads = &heads;
+    finish(&message, SANJI__LINK_MESSAGE__MESSAGE_SIGNED_HEADS, session, ret);
 }
 
 void link_encode_ping(uint64_t session, uint64_t token, bool reply, struct buffer *ret)

@@ -3,6 +3,7 @@
 #pragma once
 #include "relay/batch.h"
 #include "relay/core/core.h"
+#include "relay/heads.h"
 
 enum link_message {
     LINK_HELLO,
@@ -13,6 +14,7 @@ enum link_message {
     LINK_ERROR,
     LINK_GRANT,
     LINK_WANT,
+    LINK_SIGNED_HEADS,
 };
 
 // A decoded message. Spans point into the arena it was unpacked into.
@@ -59,6 +61,9 @@ struct link_in {
             uint64_t first;
             struct hash object;
         } want;
+        struct {
+            struct bytes claim, signature;
+        } signed_heads;
     };
 };
 // `body_size`: of the second frame. ERR_INPUT or ERR_LIMIT when the bytes are not a canonical message within its bounds; ERR_MEMORY (the
@@ -84,6 +89,8 @@ struct link_push {
 void link_encode_push(uint64_t session, const struct link_push *push, struct buffer *ret);
 void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes,
                      uint64_t received_position, uint32_t received_offset, struct buffer *ret);
+// `claim`: at most HEADS_CLAIM_MAX bytes; `signature`: SIGNATURE_SIZE.
+void link_encode_signed_heads(uint64_t session, struct bytes claim, const uint8_t *signature, struct buffer *ret);
 void link_encode_ping(uint64_t session, uint64_t token, bool reply, struct buffer *ret);
 void link_encode_want(uint64_t session, const struct link_want *want, struct buffer *ret);
 // `channel` CORE_CHANNELS: none. `detail` NULL or empty: none; plain text, a line.

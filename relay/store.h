@@ -26,6 +26,7 @@
     X(DEFERRED, "deferred")     /* what it waits for, position -> () */                                                                    \
     X(PEERS, "peers")           /* station id -> enrolled child */                                                                         \
     X(TOKENS, "tokens")         /* hash of a token's secret -> token */                                                                    \
+    X(HEADS, "heads")           /* station -> its signed heads, the latest */                                                              \
     X(ALARMS, "alarms")         /* number -> alarm */                                                                                      \
     X(UNITS, "units")           /* unit code, valid from -> unit id */                                                                     \
     X(HEARD, "heard")           /* unit id -> last statement heard */                                                                      \

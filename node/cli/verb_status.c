@@ -25,6 +25,34 @@ static const char *state_text(const char *state)
     return state;
 }
 
+// JSON has the kind as it is.
+static const char *alarm_text(const char *kind)
+{
+    static const struct {
+        const char *kind;
+        struct text text;
+    } known[] = {
+        {"fork", {"second history", "同一序列出现两份历史"}},
+        {"split-view", {"second history, by its signed heads", "签名头显示第二份历史"}},
+        {"views-differ", {"two stations say they hold different histories", "两站所称历史不一致"}},
+        {"head-gap", {"signed there, not arrived here", "对方已签名，此处未收到"}},
+        {"head-gap-closed", {"what was missing has arrived", "缺失部分已到达"}},
+        {"not-heard", {"not heard for a day, though the link was live", "链路在线而一日无音讯"}},
+        {"heard-again", {"heard again", "恢复音讯"}},
+        {"wrong-way", {"came by a station it is not below", "经由非其上级的站点送达"}},
+        {"forged", {"refused as forged", "疑为伪造，已拒收"}},
+        {"body-withheld", {"header arrived, content did not", "批次头已到而内容未到"}},
+        {"peer-restored", {"the other side was restored", "对方由备份恢复"}},
+        {"peer-holds-more", {"the other side holds more than was sent", "对方所持多于已发送"}},
+        {"protocol", {"the other side breaks the protocol", "对方违反协议"}},
+        {"version", {"the other side has another version", "对方版本不同"}},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].kind, kind) == 0)
+            return text_of(known[i].text);
+    return kind;
+}
+
 // ---- JSON
 
 static void link_json(struct json_writer *json, const Sanji__LinkStatus *link)
@@ -40,6 +68,7 @@ static void link_json(struct json_writer *json, const Sanji__LinkStatus *link)
     json_put_unsigned(json, "acknowledged_ms", link->acknowledged_ms);
     json_put_unsigned(json, "rate_bytes", link->rate_bytes);
     json_put_text(json, "address", link->address);
+    json_put_unsigned(json, "heads_refused", link->heads_refused);
     json_open_list(json, "lanes");
     for (size_t i = 0; i < link->n_lanes; i++) {
         json_open_map(json, NULL);
@@ -243,7 +272,7 @@ static void print_alarms(struct cli *cli, const Sanji__StatusReply *status, uint
         char when[FORMAT_MAX];
         format_ago(now_ms, status->alarms[i]->time_ms, when);
         table_cell(&table, when);
-        table_cell(&table, status->alarms[i]->kind);
+        table_cell(&table, alarm_text(status->alarms[i]->kind));
         table_cell(&table, status->alarms[i]->text);
     }
     table_print(&table, cli->colour, &cli->out);

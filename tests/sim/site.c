@@ -228,6 +228,8 @@ static void start_engine(struct site *site)
         .ordinal = 1,
         .nonce = site->generation,
         .generation = site->generation,
+        .sign_key = &site->sign_key,
+        .starts = site->start,
         .hooks = {.context = site, .join = on_join, .tick = on_tick, .due_ms = on_due, .documents = on_documents, .log = on_log},
     };
     enum error_code code = engine_create(&config, &site->engine, &error);

@@ -16,6 +16,7 @@
 #include "relay/batch.h"
 #include "relay/enrol.h"
 #include "relay/file.h"
+#include "relay/heads.h"
 #include "tests/vectors/vectors.h"
 
 static const char *directory;
@@ -169,12 +170,36 @@ static enum error_code check_request(struct bytes wire, struct bytes with, struc
     return code ? code : join_request_check(&request, error);
 }
 
+static enum error_code check_signed_heads(struct bytes wire, struct bytes with, struct error *error)
+{
+    static const struct codec_limits limits = {.bytes_max = MESSAGE_MAX, .elements_max = 16};
+    struct arena arena = {0};
+    void *unpacked;
+    struct heads heads;
+    struct certificate signer;
+    assert_int_equal(certificate_decode(with, &signer, NULL), OK);
+    enum error_code code = codec_unpack(&sanji__signed_heads__descriptor, wire, &limits, &arena, &unpacked, error);
+    if (!code) {
+        const Sanji__SignedHeads *message = unpacked;
+        struct bytes claim = bytes_of(message->claim.data, message->claim.len);
+        code = heads_decode(claim, &heads, error);
+        if (!code)
+            code = heads_check(claim, bytes_of(message->signature.data, message->signature.len), &heads, &signer, error);
+    }
+    arena_finish(&arena);
+    return code;
+}
+
 static const struct {
     const char *kind;
     enum error_code (*check)(struct bytes wire, struct bytes with, struct error *error);
-} checks[] = {
-    {"certificate", check_certificate}, {"header", check_header}, {"body", check_body}, {"entry", check_entry}, {"token", check_token},
-    {"join-request", check_request}};
+} checks[] = {{"certificate", check_certificate},
+              {"header", check_header},
+              {"body", check_body},
+              {"entry", check_entry},
+              {"token", check_token},
+              {"signed-heads", check_signed_heads},
+              {"join-request", check_request}};
 
 static const ProtobufCMessageDescriptor *const messages[] = {
     &sanji__statement__descriptor, &sanji__complete__descriptor,       &sanji__key_grant__descriptor,

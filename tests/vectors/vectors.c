@@ -7,6 +7,7 @@
 #include "envelope.pb-c.h"
 #include "record.pb-c.h"
 #include "relay/enrol.h"
+#include "relay/heads.h"
 #include "tests/samples.h"
 
 enum { MONTH_2016_12 = 2016 * 12 + 11, DAY_2016_12_30 = 17165 };
@@ -441,6 +442,55 @@ static void add_enrolment(struct vectors *vectors, const struct sample *samples)
     key[4] ^= 1;
 }
 
+// ---- signed heads
+
+static void add_claim(struct vectors *vectors, const char *name, const char *expect, const char *why, const struct heads *heads,
+                      const struct sample *signer)
+{
+    struct buffer claim = {0};
+    uint8_t signature[SIGNATURE_SIZE];
+    Sanji__SignedHeads message = SANJI__SIGNED_HEADS__INIT;
+    if (heads_sign(heads, &signer->identity.sign.secret_key, &claim, signature, NULL) != OK)
+        abort();
+    message.claim = binary(claim.data, claim.size);
+    message.signature = binary(signature, sizeof signature);
+    codec_pack(&message, &add(vectors, name, "signed-heads", "certificate-village", expect, why)->bytes);
+    buffer_finish(&claim);
+}
+
+static void add_heads(struct vectors *vectors, const struct sample *samples)
+{
+    const struct sample *village = &samples[SAMPLE_VILLAGE];
+    struct heads heads = {.station = village->identity.station,
+                          .certificate = village->certificate.hash,
+                          .ordinal = 1,
+                          .starts = 3,
+                          .number = 7,
+                          .time_ms = 1483228800000,
+                          .count = 2};
+    struct head own = {.feed = sample_feed(village), .next = 11, .last = crypto_hash(TAG_HEADER, bytes_of_text("own"))};
+    struct head above = {.feed = sample_feed(&samples[0]), .next = 4, .last = crypto_hash(TAG_HEADER, bytes_of_text("above"))};
+    above.feed.audience = SANJI__AUDIENCE__SUBTREE;
+    bool own_first = memcmp(&own.feed.station, &above.feed.station, sizeof own.feed.station) < 0;
+    heads.heads[!own_first] = own;
+    heads.heads[own_first] = above;
+    add_claim(vectors, "signed-heads", "OK", "a feed of its own, and one of the county as it holds it", &heads, village);
+    struct vector *v = spoil(vectors, "signed-heads", "bad-signed-heads-signature", "ERR_FORGED", "one bit of the signature is turned");
+    v->bytes.data[v->bytes.size - 3] ^= 4;
+    v = spoil(vectors, "signed-heads", "bad-signed-heads-signer", "ERR_FORGED", "checked against the township's certificate");
+    v->with = "certificate-township";
+    v = spoil(vectors, "signed-heads", "bad-signed-heads-number", "ERR_INPUT", "it does not count");
+    uint8_t *number = memmem(v->bytes.data, v->bytes.size, "\x28\x01\x30\x03\x38\x07", 6);
+    number[5] = 0;
+    heads.heads[0] = own_first ? above : own;
+    heads.heads[1] = own_first ? own : above;
+    add_claim(vectors, "bad-signed-heads-order", "ERR_INPUT", "not ascending", &heads, village);
+    heads.heads[0] = above;
+    heads.heads[0].feed.audience = SANJI__AUDIENCE__UP;
+    heads.count = 1;
+    add_claim(vectors, "bad-signed-heads-feed", "ERR_INPUT", "a feed that is not for the station", &heads, village);
+}
+
 void vectors_make(struct vectors *ret)
 {
     struct sample samples[SAMPLES];
@@ -459,6 +509,7 @@ void vectors_make(struct vectors *ret)
     add_records(ret, &codebook);
     add_batch(ret, samples, &codebook);
     add_enrolment(ret, samples);
+    add_heads(ret, samples);
     spoil_statement(ret);
     spoil_batch(ret);
     samples_finish(samples);

@@ -503,6 +503,27 @@ static void fault_10_a_want(void **state)
     assert_refused(wire, 0);
 }
 
+static void signed_heads(void **state)
+{
+    struct wire *wire = *state;
+    uint8_t claim[HEADS_CLAIM_MAX + 1] = {7, 8}, signature[SIGNATURE_SIZE] = {9};
+    link_encode_signed_heads(session, bytes_of(claim, HEADS_CLAIM_MAX), signature, &wire->bytes);
+    struct link_in *in = round_trip(wire, 0, LINK_SIGNED_HEADS);
+    assert_true(bytes_equal(in->signed_heads.claim, bytes_of(claim, HEADS_CLAIM_MAX)));
+    assert_true(bytes_equal(in->signed_heads.signature, bytes_of(signature, sizeof signature)));
+    link_encode_signed_heads(session, bytes_of(claim, sizeof claim), signature, &wire->bytes); // longer than a claim may be
+    assert_refused(wire, 0);
+    Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
+    Sanji__SignedHeads heads = SANJI__SIGNED_HEADS__INIT;
+    heads.claim = zeros(5);
+    heads.signature = zeros(SIGNATURE_SIZE - 1);
+    message.session = session;
+    message.message_case = SANJI__LINK_MESSAGE__MESSAGE_SIGNED_HEADS;
+    message.signed_heads = &heads;
+    codec_pack(&message, &wire->bytes);
+    assert_refused(wire, 0);
+}
+
 static void a_grant(void **state)
 {
     struct wire *wire = *state;
@@ -587,6 +608,7 @@ int main(void)
         WIRE_TEST(bounds_of_heads),
         WIRE_TEST(a_grant),
         WIRE_TEST(fault_10_a_want),
+        WIRE_TEST(signed_heads),
         WIRE_TEST(what_is_no_message),
         WIRE_TEST(fault_46_every_bit_and_every_cut),
     };
