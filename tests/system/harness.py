@@ -171,6 +171,7 @@ class Station:
         self.unit = None
         self.days = 0  # how far its clock is off
         self.limits = {}  # of its process
+        self.program, self.env = SANJI, {}  # of its node: a test may have another one
 
     def __repr__(self):
         return f"station {self.name}"
@@ -188,8 +189,8 @@ class Station:
         end = time.monotonic() + PATIENCE
         while True:
             with open(self.log, "ab") as log:
-                self.process = subprocess.Popen([SANJI, "run", str(self.dir)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                env=environment(TZ=self.tz, days=self.days), preexec_fn=_in_child(self.limits))
+                self.process = subprocess.Popen([self.program, "run", str(self.dir)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                env=environment(TZ=self.tz, days=self.days, **self.env), preexec_fn=_in_child(self.limits))
             if not wait or self._listens():
                 return self
             self.process = None
