@@ -381,10 +381,6 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
 {
     const struct header *header = &arrival->decoded;
     bool learn = false;
-    if (!right_way(receiver, txn, arrival, &learn)) {
-        alarm_feed(txn, "wrong-way", &arrival->signer, header, arrival->received_ms);
-        return RECEIVED_FORGED;
-    }
     uint32_t feed_id = 0;
     struct feed_state state;
     bool known = feed_find(txn, &header->feed, &feed_id, &state);
@@ -406,6 +402,10 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     }
     if (!direction_allows(receiver, arrival)) // but for what was fetched again, perhaps from two neighbours
         return held && body_held && hash_equal(held, &header->hash) ? RECEIVED : RECEIVED_FORGED;
+    if (!right_way(receiver, txn, arrival, &learn)) {
+        alarm_feed(txn, "wrong-way", &arrival->signer, header, arrival->received_ms);
+        return RECEIVED_FORGED;
+    }
     bool right = entitled(receiver, header, &arrival->signer);
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
     switch (feed_admit(&state, &claim, held, body_held, has_body && right)) {

@@ -440,7 +440,6 @@ static void assert_lost(struct bench *bench, struct arrival *arrival)
 
 static void fault_10_a_damaged_row_of_the_feed_fails_the_transaction(void **state)
 {
-    static const enum table tables[] = {TABLE_BATCHES, TABLE_JOURNAL};
     struct bench *bench = *state;
     struct pen pen;
     struct arrival first, again, next;
@@ -450,14 +449,12 @@ static void fault_10_a_damaged_row_of_the_feed_fails_the_transaction(void **stat
     struct arrival bodiless;
     arrival_copy(&first, false, &bodiless);
     assert_int_equal(bench_receive(bench, &bodiless), RECEIVED_BODILESS);
-    for (unsigned i = 0; i < 2; i++) {
-        damage(bench->store, tables[i]);
-        arrival_copy(&first, true, &again);
-        assert_lost(bench, &again); // where it is looked up
-        arrival_copy(&next, true, &again);
-        assert_lost(bench, &again);      // and where bodies are caught up with
-        damage(bench->store, tables[i]); // the same bit: it is right again
-    }
+    damage(bench->store, TABLE_BATCHES);
+    arrival_copy(&first, true, &again);
+    assert_lost(bench, &again); // where it is looked up
+    arrival_copy(&next, true, &again);
+    assert_lost(bench, &again);          // and where bodies are caught up with
+    damage(bench->store, TABLE_BATCHES); // the same bit: it is right again
     arrival_copy(&first, true, &again);
     assert_int_equal(bench_receive(bench, &again), RECEIVED);
     assert_int_equal(bench_receive(bench, &next), RECEIVED);
