@@ -11,7 +11,7 @@ import subprocess
 from functools import lru_cache
 
 from recording import ALL, SEED
-from harness import CODEBOOK, SANJI, Failed, Network, check, comment, county, environment, equal, run, sanji, wait_for
+from harness import CODEBOOK, SANJI, Failed, Network, _in_child, check, comment, county, environment, equal, run, sanji, wait_for
 
 FAIL = os.environ["FAIL"]
 MANY = 60  # steps are so much shorter when all are tried
@@ -223,7 +223,8 @@ class Receiving:
         town.run()
         env = {"LD_PRELOAD": FAIL, "FAIL_WHAT": what, "FAIL_AT": str(n), "FAIL_NOTE": str(note), "FAIL_UNDER": str(top.dir)}
         with open(top.log, "wb") as log:
-            process = subprocess.Popen([SANJI, "run", str(top.dir)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(**env))
+            process = subprocess.Popen([SANJI, "run", str(top.dir)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(**env),
+                                       preexec_fn=_in_child({}))
         top.process = process
         wait_for(lambda: note.exists() or process.poll() is not None or self._peek(), "a failure, or the figures")
         failed = note.exists()

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(os.environ["SOURCE"]) / "tests/system"))
-from harness import CODEBOOK, PATIENCE, Failed, Network, Station, check, comment, environment, sanji  # noqa: E402
+from harness import CODEBOOK, PATIENCE, Failed, Network, Station, _in_child, check, comment, environment, sanji  # noqa: E402
 
 MEMORY = Path("/dev/shm")   # thousands of states are laid down and opened: where a flush costs nothing, if there is room
 ROOM = 256 << 20            # bytes
@@ -66,7 +66,8 @@ class Recorded(Station):
     def run(self, wait=True):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([os.environ["SANJI"], "run", str(self.dir)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=environment(**self.preload()))
+                                            env=environment(**self.preload()),
+                                           preexec_fn=_in_child({}))
         self._put(LOG_NOTE, f"process {NAME} {self.process.pid}")
         check(not wait or self._listens(), self, "did not start:", self.tail())
         shutil.copy(self.dir / "store/lock.mdb", self.lock)
