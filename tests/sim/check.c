@@ -121,8 +121,8 @@ void check_applied(struct site *site)
 
 static void note_message(const struct site *from, const struct link_in *in, size_t body_size)
 {
-    static const char *const names[] = {"sends hello", "sends heads", "sends piece", "sends ack",
-                                        "sends ping",  "sends error", "sends grant", "sends signed heads"};
+    static const char *const names[] = {"sends hello", "sends heads", "sends piece", "sends ack",         "sends ping",
+                                        "sends error", "sends grant", "sends want",  "sends signed heads"};
     uint64_t a = in->channel, b = 0, c = body_size;
     if (in->type == LINK_PUSH) {
         b = in->push.piece.position;

@@ -1,5 +1,6 @@
 // Acknowledged means held: a batch that was taken is in the journal or, where another has its place, kept as evidence; a feed is disputed
 // exactly where there is evidence, with an alarm for a person; and what is kept was signed by who it names.
+#include "relay/heads.h"
 #include "tests/sim/check.h"
 
 enum { ALARMS_LOOKED_AT = 1000 };
@@ -41,9 +42,16 @@ static bool is_alarmed(struct txn *txn)
     static struct alarm alarms[ALARMS_LOOKED_AT];
     uint32_t count = alarm_last(txn, alarms, ALARMS_LOOKED_AT);
     for (uint32_t i = 0; i < count; i++)
-        if (strcmp(alarms[i].kind, "fork") == 0)
+        if (strcmp(alarms[i].kind, "fork") == 0 || strcmp(alarms[i].kind, "split-view") == 0)
             return true;
     return count == ALARMS_MAX; // so many that the first are gone
+}
+
+// A feed is disputed by another batch, or by signed heads that name another: those are in the row of their station.
+static bool is_claimed(struct txn *txn, const struct feed_key *key)
+{
+    struct heads_row row;
+    return heads_read(txn, &key->station, &row) && row.other.size > 0;
 }
 
 static void rest(struct site *site)
@@ -55,7 +63,7 @@ static void rest(struct site *site)
     for (uint32_t id = 1; feed_read(txn, id, &key, &state) && !world->over; id++) {
         bool is_kept = evidence_next(txn, id, NULL, &evidence);
         const struct model_feed *feed = model_feed(&world->model, &key, 0, false);
-        if (is_kept != state.disputed)
+        if (is_kept ? !state.disputed : state.disputed && !is_claimed(txn, &key))
             check_fail(&check_evidence, "%s: feed %u is %sdisputed, and evidence is %skept", site_name(site), id,
                        state.disputed ? "" : "not ", is_kept ? "" : "not ");
         for (bool on = is_kept; on && !world->over; on = evidence_next(txn, id, &evidence, &evidence)) {
@@ -63,7 +71,7 @@ static void rest(struct site *site)
             if (!truth || !hash_equal(&truth->header, &evidence.header_hash))
                 check_fail(&check_evidence, "%s keeps as evidence what nobody signed, of feed %u", site_name(site), id);
         }
-        if (is_kept && !world->over && !is_alarmed(txn))
+        if (state.disputed && !world->over && !is_alarmed(txn))
             check_fail(&check_evidence, "%s: feed %u is disputed, and no alarm says so", site_name(site), id);
     }
     txn_abort(txn);
