@@ -176,7 +176,7 @@ static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, con
     struct known_head wanted;
     struct feed_key feed;
     struct feed_state state;
-    if (!known || !feed_read(txn, row->feed, &feed, &state))
+    if (!known || known->count == 0 || !feed_read(txn, row->feed, &feed, &state))
         return false;
     if (!known->sorted) {
         qsort(known->heads, known->count, sizeof *known->heads, known_compare);

@@ -430,6 +430,9 @@ static void what_the_peer_holds_is_left_out(void **state)
     assert_int_equal(book->links.known_count, 0);
     assert_false(links_known_add(&book->links, book->parent, up, heads, 1, true));
     assert_int_equal(load(book, 0, CORE_ROWS_MAX, true).count, 7); // without heads nothing is left out
+    links_known_ask(&book->links, book->parent, up);
+    assert_true(links_known_add(&book->links, book->parent, up, NULL, 0, true));
+    assert_int_equal(load(book, 0, CORE_ROWS_MAX, true).count, 7); // nor when it said that it holds nothing
 }
 
 static void a_header_that_stays_bodiless_is_held_as_header(void **state)
