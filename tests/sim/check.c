@@ -21,6 +21,21 @@ struct txn *check_reader(struct site *site)
     return txn;
 }
 
+bool check_whole(struct site *site)
+{
+    struct batch_row row;
+    if (!site->rotten)
+        return true;
+    struct txn *txn = check_reader(site);
+    bool whole = journal_read(txn, site->rotten, &row);
+    txn_abort(txn);
+    if (whole) {
+        site->rotten = 0;
+        path_taken(SIM_PATH_mended);
+    }
+    return whole;
+}
+
 // ---- journals
 
 static struct held_feed *held_feed(struct site *site, uint32_t id)
@@ -121,8 +136,12 @@ void check_applied(struct site *site)
 
 static void note_message(const struct site *from, const struct link_in *in, size_t body_size)
 {
-    static const char *const names[] = {"sends hello", "sends heads", "sends piece", "sends ack",         "sends ping",
-                                        "sends error", "sends grant", "sends want",  "sends signed heads"};
+    static const char *const names[] = {
+        [LINK_HELLO] = "sends hello", [LINK_HEADS] = "sends heads",      [LINK_PUSH] = "sends piece",
+        [LINK_ACK] = "sends ack",     [LINK_PING] = "sends ping",        [LINK_ERROR] = "sends error",
+        [LINK_GRANT] = "sends grant", [LINK_WANT] = "wants damaged row", [LINK_SIGNED_HEADS] = "sends signed heads"};
+    const unsigned count = sizeof names / sizeof *names;
+    const char *name = in->type < count && names[in->type] ? names[in->type] : "sends word";
     uint64_t a = in->channel, b = 0, c = body_size;
     if (in->type == LINK_PUSH) {
         b = in->push.piece.position;
@@ -133,7 +152,7 @@ static void note_message(const struct site *from, const struct link_in *in, size
     } else if (in->type == LINK_ERROR) {
         b = in->error.fault;
     }
-    step_note(from, in->type == LINK_HEADS && in->heads.want ? "wants heads" : names[in->type], a, b, c);
+    step_note(from, in->type == LINK_HEADS && in->heads.want ? "wants heads" : name, a, b, c);
 }
 
 // Whether the receiver has the batch already.

@@ -49,6 +49,7 @@ extern const struct checker check_evidence, check_durable, check_once, check_fee
 void check_fail(const struct checker *checker, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void check_once_copy(const struct site *to, const struct site *from); // a copy of a store has applied the same
+bool check_whole(struct site *site);                                  // whether no row of its journal is damaged (any more)
 // Whether the body of such a batch may be at `site`.
 bool check_may_read(const struct site *site, const struct header *header);
 void check_commit(struct site *site); // scans what is new in the journal

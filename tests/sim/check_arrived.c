@@ -82,6 +82,10 @@ bool arrived_everywhere(char *ret, size_t size)
             snprintf(ret, size, "%s is not at rest", site_name(site));
             return false;
         }
+        if (!check_whole(site)) {
+            snprintf(ret, size, "%s has a damaged row at %llu", site_name(site), (unsigned long long)site->rotten);
+            return false;
+        }
         struct txn *txn = check_reader(site);
         bool all = true;
         for (uint32_t f = 0; f < world->model.feed_count && all; f++)

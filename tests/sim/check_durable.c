@@ -36,7 +36,7 @@ static void check_marks(const struct sending *sending, unsigned channel, const s
     struct core_mark *seen = &sending->child->line.seen_ack[channel];
     struct stream stream = {.stream = (uint8_t)core_channel_stream(channel), .lane = (uint8_t)core_channel_lane(channel)};
     // Of two twins the receiver knows one stream only: what it holds of it is held against check_kept().
-    if (sending->to->forked || mark->generation != sending->to->generation ||
+    if (!check_whole(sending->from) || !check_whole(sending->to) || sending->to->forked || mark->generation != sending->to->generation ||
         (mark->headers <= seen->headers && mark->bodies <= seen->bodies))
         return;
     if (stream.stream == SANJI__STREAM__STREAM_DOWN_ONE)

@@ -24,7 +24,7 @@ void check_kept(struct site *site, struct txn *txn, const struct arrival *arriva
     struct batch_row row;
     uint64_t position;
     uint32_t id;
-    if (txn_error(txn) != OK)
+    if (txn_error(txn) != OK || site->rotten)
         return;
     bool known = feed_find(txn, &header->feed, &id, &state);
     if (known && journal_find(txn, id, header->first, &position) && journal_read(txn, position, &row) &&

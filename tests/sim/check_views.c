@@ -113,7 +113,7 @@ static void compare(struct site *site)
 
 static void step(struct site *site)
 {
-    if (site->seen < FOLD_ROWS_MAX && chance(FOLDS_IN_1000))
+    if (!site->rotten && site->seen < FOLD_ROWS_MAX && chance(FOLDS_IN_1000))
         compare(site);
 }
 

@@ -1,8 +1,72 @@
 // What befalls a whole store: it is copied and runs twice, ...
 #include "tests/sim/disasters.h"
 
+#include "relay/engine_inside.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
+
+enum { MINUTE_MS = 60 * 1000 };
+
+// Whether such a row can come again: a neighbour brought it, something in the same feed proves it, and no other station's is damaged.
+static bool can_mend(struct txn *txn, const struct batch_row *row)
+{
+    static const struct station_id here;
+    struct feed_key key;
+    struct feed_state state;
+    if (station_equal(&row->from, &here) || !feed_read(txn, row->feed, &key, &state) || row->first + row->count >= state.next)
+        return false;
+    const struct model_feed *feed = model_feed(&world->model, &key, 0, false);
+    uint64_t place = feed ? (uint64_t)(feed - world->model.feeds) << 40 | row->first : 0;
+    if (!feed || world->sites[feed->origin].forked)
+        return false;
+    for (uint32_t i = 0; i < world->rotten_count; i++)
+        if (world->rotten[i] == place)
+            return false;
+    if (world->rotten_count == ROTTEN_MAX)
+        return false;
+    world->rotten[world->rotten_count++] = place;
+    return true;
+}
+
+bool disaster_rot(struct site *site)
+{
+    struct error error = {0};
+    struct txn *txn = txn_begin(site->store, true, &error);
+    uint64_t end = journal_end(txn);
+    uint8_t key[8];
+    struct batch_row row;
+    struct bytes value;
+    uint64_t position = end ? 1 + random_below((uint32_t)end) : 0;
+    put_be64(key, position);
+    if (site->rotten || !end || !journal_read(txn, position, &row) || !can_mend(txn, &row) ||
+        !txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value)) {
+        txn_abort(txn);
+        return false;
+    }
+    struct buffer copy = {0};
+    buffer_append(&copy, value.data, value.size);
+    copy.data[random_below((uint32_t)copy.size)] ^= (uint8_t)(1u << random_below(8));
+    txn_put(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), buffer_bytes(&copy));
+    enum error_code code = txn_commit(txn, &error);
+    assert(code == OK);
+    buffer_finish(&copy);
+    site->rotten = position;
+    plan(world->now + random_below(10 * MINUTE_MS), HAPPENS_SCRUB, site->index, 0, 0);
+    return true;
+}
+
+void disaster_scrub(struct site *site)
+{
+    if (check_whole(site))
+        return;
+    struct load_damage damage = {.found = true, .position = site->rotten};
+    if (site->running) {
+        world->current = site;
+        engine_damaged(site->engine, &damage);
+        world->current = NULL;
+    }
+    plan(world->now + 10 * MINUTE_MS, HAPPENS_SCRUB, site->index, 0, 0);
+}
 
 bool disaster_clone(struct site *site)
 {

@@ -2,5 +2,8 @@
 #pragma once
 #include "tests/sim/inside.h"
 
+// A bit of a row that came from a neighbour, and that something follows in its feed, flips on disk. False: there is no such row.
+bool disaster_rot(struct site *site);
+void disaster_scrub(struct site *site); // finds what is damaged, until it is whole again
 // From now on a copy of a station without children runs as well, on a line of its own. False: it has some, or there are twins enough.
 bool disaster_clone(struct site *site);

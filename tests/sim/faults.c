@@ -116,6 +116,8 @@ static bool inject(enum sim_fault fault, struct site *site)
     case SIM_FAULT_read:
         site->reads_until_death = 1 + random_below(READS_MAX);
         return true;
+    case SIM_FAULT_rot:
+        return disaster_rot(site);
     case SIM_FAULT_clone:
         return disaster_clone(site);
     case SIM_FAULT_mute:

@@ -18,6 +18,7 @@ enum {
     MATTER_WORK = 2,
     OLD_MAX = 8, // messages a liar keeps
     TWINS_MAX = 2,
+    ROTTEN_MAX = 1000,
     URGENT_BEHIND_MAX = 12, // times that other lanes may send while an urgent row waits: see check_urgent.c
 };
 
@@ -32,6 +33,7 @@ enum happening_kind {
     HAPPENS_FAULT,   // the next fault is injected
     HAPPENS_START,   // a stopped station starts again
     HAPPENS_UNBLOCK, // a line's partition ends
+    HAPPENS_SCRUB,   // a station looks for damage
     HAPPENS_STOP,    // a station stops, as by kill -9
     HAPPENS_LATE,    // what an older connection carried is read now
 };
@@ -137,6 +139,7 @@ struct site {
         unsigned channel;
     } old[OLD_MAX];
     uint32_t cut;               // of a station that is muted or withheld: 1 + the first station above that liar; 0: it is not
+    uint64_t rotten;            // journal position of a row that was damaged; 0: none, or whole again
     bool forked;                // it has a twin, or is one
     bool cut_bodies;            // only its bodies
     uint32_t reads_until_death; // SIGBUS; 0: none is planned
@@ -172,6 +175,8 @@ struct world {
     uint32_t count, site_count; // of units, and with twins
     struct site *current;
     struct model model;
+    uint64_t rotten[ROTTEN_MAX]; // batches of which a row was damaged somewhere
+    uint32_t rotten_count;
     struct step_record ring[RING_MAX];
     uint64_t ring_count, planted;
     struct parcel *late, **late_last;

@@ -24,6 +24,7 @@
     X(late, "a connection breaks, and what was on the line comes after the next one has begun")                                            \
     X(month, "a station and all below it are cut off for up to thirty days")                                                               \
     X(read, "a page can't be read: the process dies of it")                                                                                \
+    X(rot, "a row of a journal is damaged on disk, and the scrubber finds it")                                                             \
     X(clone, "a copy of a station runs at the same time, and signs a second history")                                                      \
     X(tamper, "a station changes a bit of what it passes on")                                                                              \
     X(forge, "a station sends what nobody signed: another's name or certificate, its own signature, another encoding of a good one")       \
@@ -83,6 +84,7 @@ enum sim_plant {
     X(midrow, "broken in the middle of a row")                                                                                             \
     X(late, "message of a connection before")                                                                                              \
     X(hidden, "row left out by a liar")                                                                                                    \
+    X(mended, "damaged row mended")                                                                                                        \
     X(evidence, "batch kept as evidence")                                                                                                  \
     X(crowd, "more than 64 addressees in one commit")
 

@@ -5,6 +5,7 @@
 #include "relay/row.h"
 #include "tests/sim/adversary.h"
 #include "tests/sim/check.h"
+#include "tests/sim/disasters.h"
 #include "tests/sim/memory.h"
 
 enum {
@@ -243,6 +244,9 @@ static void happen(const struct happening *happening)
         return;
     case HAPPENS_LATE:
         network_late(happening);
+        return;
+    case HAPPENS_SCRUB:
+        disaster_scrub(site);
         return;
     case HAPPENS_STOP:
         if (same)
