@@ -246,7 +246,7 @@ static enum error_code invite_one(const struct invite_work *work, struct desk *d
     snprintf(invited.code, sizeof invited.code, "%s", unit->code);
     snprintf(invited.tier, sizeof invited.tier, "%s", desk->units->tiers[unit->tier]);
     struct join_token token;
-    invite(desk->txn, &work->host, &invited, work->request->from_period, work->expires_ms, &token);
+    invite(desk->txn, &work->host, &invited, work->request->from_period, work->expires_ms, desk->now_ms, &token);
     enum error_code code = token_format(&token, token_text, error);
     crypto_wipe(&token, sizeof token);
     return code;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "relay/language.h"
 #include "relay/route.h"
 #include "relay/row.h"
 
@@ -54,9 +55,35 @@ static void token_write(struct txn *txn, const struct hash *name, const struct t
     row_write(txn, TABLE_TOKENS, bytes_of(name->bytes, HASH_SIZE), &fields);
 }
 
-void invite(struct txn *txn, const struct host *host, const struct invited_unit *unit, int32_t from_period, uint64_t expires_ms,
-            struct join_token *ret)
+enum { FORGET_MAX = 64 }; // tokens in one go: each is read and deleted
+
+// Forgets what expired long ago. A damaged row is left for those who look for damage.
+static void forget_expired(struct txn *txn, uint64_t now_ms)
 {
+    struct hash names[FORGET_MAX];
+    unsigned count = 0;
+    struct cursor *cursor = cursor_open(txn, TABLE_TOKENS);
+    for (bool at = cursor && cursor_seek(cursor, bytes_of("", 0)); at && count < FORGET_MAX; at = cursor_next(cursor)) {
+        struct row row;
+        struct token_row token;
+        struct bytes key = cursor_key(cursor);
+        if (key.size != HASH_SIZE || !row_intact(TABLE_TOKENS, key, cursor_value(cursor)) || !row_at(txn, TABLE_TOKENS, cursor, &row) ||
+            !token_take(&row, &token))
+            continue;
+        if (token.expires_ms < now_ms && now_ms - token.expires_ms > (uint64_t)TOKEN_KEPT_MS)
+            memcpy(names[count++].bytes, key.data, HASH_SIZE);
+    }
+    cursor_close(cursor);
+    for (unsigned i = 0; i < count; i++)
+        txn_delete(txn, TABLE_TOKENS, bytes_of(names[i].bytes, HASH_SIZE));
+}
+
+void invite(struct txn *txn, const struct host *host, const struct invited_unit *unit, int32_t from_period, uint64_t expires_ms,
+            uint64_t now_ms, struct join_token *ret)
+{
+    forget_expired(txn, now_ms);
+    if (txn_count(txn, TABLE_TOKENS) >= TOKENS_MAX)
+        txn_fail(txn, ERR_LIMIT, tr("too many invitations are out; wait until some have expired", "未用的邀请过多；请等待部分过期"));
     struct token_row row = {.unit = *unit, .period = from_period, .expires_ms = expires_ms};
     struct join_token token = {
         .parent_key = *host->transport_key, .root = host->root, .parent = host->self->hash, .expires_ms = expires_ms};
@@ -99,6 +126,22 @@ static void alarm_token(struct txn *txn, const char *unit, uint64_t now_ms)
     snprintf(alarm.text, sizeof alarm.text, "a used token for unit %s was brought by another station", unit);
     if (alarm_last(txn, &last, 1) == 1 && strcmp(last.kind, alarm.kind) == 0 && strcmp(last.text, alarm.text) == 0)
         return;
+    alarm_add(txn, &alarm);
+}
+
+// A token of 128 bits is not found by guessing; somebody trying is to be known all the same.
+static void count_guess(struct txn *txn, struct guesses *guesses, uint64_t now_ms)
+{
+    struct alarm alarm = {.time_ms = now_ms, .kind = "token-guessing"};
+    if (!guesses)
+        return;
+    if (now_ms < guesses->since_ms || now_ms - guesses->since_ms > GUESSES_QUIET_MS)
+        *guesses = (struct guesses){0};
+    guesses->since_ms = now_ms;
+    if (++guesses->count < GUESSES_ALARM || guesses->alarmed)
+        return;
+    guesses->alarmed = true;
+    snprintf(alarm.text, sizeof alarm.text, "%u join requests with tokens that nobody gave out", guesses->count);
     alarm_add(txn, &alarm);
 }
 
@@ -210,8 +253,10 @@ bool admit(struct txn *txn, const struct host *host, const struct public_key *ke
     if (join_request_unpack(wire, &request, NULL) != OK || memcmp(&request.transport_key, key, sizeof *key) != 0)
         return refuse(ret_reply, invalid, invalid_zh);
     struct hash name = token_name(request.secret);
-    if (!token_read(txn, &name, &row)) // before the signature: a guess costs a look-up, no more
+    if (!token_read(txn, &name, &row)) { // before the signature: a guess costs a look-up, no more
+        count_guess(txn, host->guesses, now_ms);
         return refuse(ret_reply, "this token is not known here", "此处没有这个令牌");
+    }
     if (join_request_check(&request, NULL) != OK)
         return refuse(ret_reply, invalid, invalid_zh);
     uint8_t keys[3 * PUBLIC_KEY_SIZE];

@@ -12,6 +12,20 @@ struct invited_unit {
     uint32_t depth;
 };
 
+// Tokens that nobody gave out, brought lately. Zero-initialised; lives as long as the station.
+struct guesses {
+    uint64_t since_ms; // of the burst
+    uint32_t count;
+    bool alarmed;
+};
+enum {
+    GUESSES_ALARM = 20,             // in one burst: more than anybody mistypes
+    GUESSES_QUIET_MS = 3600 * 1000, // a burst ends when none came for so long
+    TOKENS_MAX = 20000,             // remembered: several for each unit of the largest county
+    TOKEN_KEPT_MS =
+        30 * 24 * 3600 * 1000LL, // after it expired: so that who brings it late is told why, and a lost answer can be given again
+};
+
 // Who admits. Borrowed.
 struct host {
     const struct certificate *self;
@@ -23,20 +37,22 @@ struct host {
     // Whether the unit is still ours to enrol: a station enrolled since above it speaks for it now, and is to be asked. NULL: always.
     bool (*may_enrol)(void *context, struct txn *txn, const char *unit);
     void *context;
+    struct guesses *guesses; // NULL: not counted
 };
 
 // A new token, remembered by the hash of its secret only. The token works once, until `expires_ms` (UTC, this station's clock). An address
-// of `host` longer than ADDRESS_MAX is cut.
+// of `host` longer than ADDRESS_MAX is cut. Tokens that expired TOKEN_KEPT_MS ago are forgotten on the way, some at a time. ERR_LIMIT in
+// the transaction: TOKENS_MAX are out.
 void invite(struct txn *txn, const struct host *host, const struct invited_unit *unit, int32_t from_period, uint64_t expires_ms,
-            struct join_token *ret);
+            uint64_t now_ms, struct join_token *ret);
 // Whether a token for the unit is out, unused and not expired. Looks at all tokens.
 bool invited(struct txn *txn, const char *unit, uint64_t now_ms);
 
 // Answers a join request that came under the CURVE key `key`: appends a JoinReply, which may be a refusal with its reason. True: `ret_peer`
 // is enrolled (now, or before with the same keys: then it gets the same certificate). A used token in other hands raises an alarm, once
 // in a row. Refused also: what is no request with proof of its keys, a token not known or expired, a unit that has a station, the id of
-// another station, a station that was barred. `documents`: what is in force, from the objects. ERR_MEMORY or ERR_INPUT in the
-// transaction: no reply could be made, nothing may stay.
+// another station, a station that was barred. Many unknown tokens raise an alarm, once in a burst. `documents`: what is in force, from the
+// objects. ERR_MEMORY or ERR_INPUT in the transaction: no reply could be made, nothing may stay.
 struct given_documents {
     struct hash codebook, units;
     uint32_t codebook_version, units_version;

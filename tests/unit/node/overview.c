@@ -159,8 +159,8 @@ static void invite_v1(struct desk *desk, void *argument)
     snprintf(other.code, sizeof other.code, "V2");
     snprintf(unit.tier, sizeof unit.tier, "village");
     snprintf(other.tier, sizeof other.tier, "village");
-    invite(desk->txn, &host, &unit, 0, utc_ms() + 3600 * 1000, &token);
-    invite(desk->txn, &host, &other, 0, 5, &token); // long expired
+    invite(desk->txn, &host, &unit, 0, utc_ms() + 3600 * 1000, utc_ms(), &token);
+    invite(desk->txn, &host, &other, 0, 5, utc_ms(), &token); // long expired
 }
 
 static void heard_of(struct desk *desk, void *argument)

@@ -774,7 +774,7 @@ static void a_station_joins(void **state)
                         .transport_key = &root->identity.transport.public_key};
     struct invited_unit unit = {.code = "3210", .tier = "county", .depth = 1};
     struct txn *txn = fixture_begin(parent->bench.store, true);
-    invite(txn, &host, &unit, 0, utc_ms() + 3600 * 1000, &token);
+    invite(txn, &host, &unit, 0, utc_ms() + 3600 * 1000, utc_ms(), &token);
     fixture_commit(txn);
     assert_int_equal(join_request_sign(&identity, token.secret, NULL, &request, &error), OK);
     join_request_pack(&request, &wire);

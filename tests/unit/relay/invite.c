@@ -63,7 +63,7 @@ static struct join_token invite_for(struct hall *hall, const char *code)
     struct join_token token;
     snprintf(invited_unit.code, sizeof invited_unit.code, "%s", code);
     struct txn *txn = fixture_begin(hall->bench.store, true);
-    invite(txn, &hall->host, &invited_unit, 2024 * 12 + 5, now_ms + hour_ms, &token);
+    invite(txn, &hall->host, &invited_unit, 2024 * 12 + 5, now_ms + hour_ms, now_ms, &token);
     fixture_commit(txn);
     return token;
 }
@@ -261,6 +261,49 @@ static void fault_59_a_guess_is_refused(void **state)
     assert_int_equal(bench_count(&hall->bench, TABLE_TOKENS), 1);
     assert_int_equal(alarms(hall, &alarm), 0); // guesses must not push out what a person should read
     assert_true(is_invited(hall, unit, now_ms));
+}
+
+static void fault_59_many_wrong_tokens_raise_one_alarm(void **state)
+{
+    struct hall *hall = *state;
+    struct guesses guesses = {0};
+    struct identity identity;
+    struct join_token token = invite_for(hall, unit);
+    struct answer answer;
+    struct alarm last;
+    hall->host.guesses = &guesses;
+    sample_identity(&identity);
+    for (unsigned i = 0; i < 3 * GUESSES_ALARM; i++) {
+        struct buffer request = {0};
+        token.secret[i % 16] ^= (uint8_t)(1 + i);
+        request_of(&identity, token.secret, &request);
+        ask_at(hall, &identity.transport.public_key, buffer_bytes(&request),
+               now_ms + i + (i >= 2 * GUESSES_ALARM ? GUESSES_QUIET_MS + 100 : 0), &answer);
+        assert_false(answer.enrolled);
+        buffer_finish(&answer.wire);
+        buffer_finish(&request);
+        assert_int_equal(alarms(hall, &last), (i + 1 >= GUESSES_ALARM) + (i + 1 >= 3 * GUESSES_ALARM)); // once a burst
+    }
+    assert_string_equal(last.kind, "token-guessing");
+    identity_finish(&identity);
+}
+
+static void tokens_that_expired_long_ago_are_forgotten(void **state)
+{
+    struct hall *hall = *state;
+    struct invited_unit place = {.code = "v9", .from = 15000, .tier = "village", .depth = 3};
+    struct join_token token;
+    for (unsigned i = 0; i < 100; i++)
+        invite_for(hall, "v9");
+    uint64_t later = now_ms + hour_ms + (uint64_t)TOKEN_KEPT_MS;
+    for (unsigned i = 0; i < 3; i++) {
+        struct txn *txn = fixture_begin(hall->bench.store, true);
+        invite(txn, &hall->host, &place, 0, later + hour_ms, later + (i > 0), &token);
+        fixture_commit(txn);
+        if (i == 0)
+            assert_int_equal(bench_count(&hall->bench, TABLE_TOKENS), 101); // not yet
+    }
+    assert_int_equal(bench_count(&hall->bench, TABLE_TOKENS), 3); // some at a time
 }
 
 static void fault_60_other_keys_are_refused(void **state)
@@ -530,6 +573,8 @@ int main(void)
         INVITE_TEST(one_station_for_a_unit),
         INVITE_TEST(an_id_is_one_stations_for_ever),
         INVITE_TEST(what_is_no_request),
+        INVITE_TEST(fault_59_many_wrong_tokens_raise_one_alarm),
+        INVITE_TEST(tokens_that_expired_long_ago_are_forgotten),
         INVITE_TEST(one_key_for_two_purposes),
         INVITE_TEST(a_parent_that_lost_its_unit_tree),
         cmocka_unit_test(fault_60_of_fifty_at_once_one_wins),
