@@ -192,8 +192,10 @@ static void store_next(const struct receiver *receiver, struct txn *txn, struct 
         deferred_add(txn, row.reason, position);
     const struct header *header = &arrival->decoded;
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
+    bool behind = state->bodies < state->next;
     feed_extend(state, &claim, take_body, right);
     catch_up(receiver, txn, &arrival->signer, feed_id, state);
+    arrival->caught_up = behind && state->bodies == state->next;
     feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, header, &arrival->signer, position, take_body, grown);
     if (take_body)
@@ -211,7 +213,9 @@ static void store_body(const struct receiver *receiver, struct txn *txn, struct 
     journal_add_body(txn, position, buffer_bytes(&arrival->body), verdict, reason ? reason : "");
     if (verdict == VERDICT_DEFERRED)
         deferred_add(txn, reason, position);
+    bool behind = state->bodies < state->next;
     catch_up(receiver, txn, &arrival->signer, feed_id, state);
+    arrival->caught_up = behind && state->bodies == state->next;
     feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, &arrival->decoded, &arrival->signer, position, true, grown);
     give_receipt(receiver, txn, arrival);

@@ -15,6 +15,7 @@ struct arrival {
     struct buffer header, signature, body; // of a batch; of an object: its bytes in `body`
     uint64_t received_ms;                  // UTC
     bool checked;                          // arrival_check said OK
+    bool caught_up;                        // with it the last owed body of its feed is here (receive)
     bool mended;                           // it took the place of a damaged row (receive)
     struct header decoded;                 // when checked
     struct certificate signer;             // when checked

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "envelope.pb-c.h"
+#include "link.pb-c.h"
 #include "relay/language.h"
 
 enum { WRITER_STACK = 512 * 1024 }; // the scratch of one batch (80 KB) several times over
@@ -104,11 +105,29 @@ static bool advance(struct txn *txn, struct arrival_job *job, struct mark *mark)
     return known && mark->generation == arrival->generation && job->after <= mark->headers;
 }
 
+// Whether a body of any feed that this stream brings is still owed. Looks at all feeds: asked only when one has caught up.
+static bool owes_bodies(const struct writer *writer, struct txn *txn, const struct arrival *arrival)
+{
+    bool up = arrival->stream == SANJI__STREAM__STREAM_UP, to_one = arrival->stream == SANJI__STREAM__STREAM_DOWN_ONE;
+    struct feed_key feed;
+    struct feed_state state;
+    struct station_id via;
+    for (uint32_t id = 1; feed_read(txn, id, &feed, &state); id++) {
+        if (state.bodies == state.next || feed.lane != arrival->lane || (feed.audience == SANJI__AUDIENCE__UP) != up)
+            continue;
+        if (up ? route_via(txn, &feed.station, &via) && station_equal(&via, &arrival->peer)
+               : (feed.audience == SANJI__AUDIENCE__STATION) == to_one &&
+                     !station_equal(&feed.station, &writer->receiver.place.self->station))
+            return true;
+    }
+    return false;
+}
+
 static void run_arrival(struct writer *writer, struct txn *txn, struct arrival_job *job, struct grown *grown)
 {
     struct arrival *arrival = &job->arrival;
     struct mark mark = {0};
-    arrival->mended = false;
+    arrival->mended = arrival->caught_up = false;
     if (!advance(txn, job, &mark)) {
         job->outcome = RECEIVED_GAP;
         return;
@@ -120,6 +139,8 @@ static void run_arrival(struct writer *writer, struct txn *txn, struct arrival_j
         mark.bodies = arrival->position;
     if (arrival->position > mark.headers)
         mark.headers = arrival->position;
+    if (arrival->caught_up && mark.bodies < mark.headers && !owes_bodies(writer, txn, arrival))
+        mark.bodies = mark.headers;
     mark.time_ms = arrival->received_ms;
     mark_write(txn, &arrival->peer, true, arrival->stream, arrival->lane, &mark);
     job->mark = mark;

@@ -300,6 +300,37 @@ static void many_jobs_one_commit(void **state)
     assert_int_equal(desk->grown.up[CASE - 1], 0); // told once
 }
 
+// The mark of bodies catches up when the last owed body has come, in whatever row; else the core alarms in every session.
+static void an_owed_body_that_comes_later_lets_the_mark_catch_up(void **state)
+{
+    struct desk *desk = *state;
+    struct pen pen, other;
+    struct arrival_job *jobs[4];
+    struct arrival first, second, arrival;
+    pen_init(&pen, &posts[VILLAGE], CASE, UP, NULL);
+    pen_init(&other, &posts[VILLAGE], CASE, UP, NULL);
+    other.feed.nonce++;
+    pen_sign(&pen, 1, "owed", &posts[VILLAGE], STREAM_UP, &first);
+    pen_sign(&other, 1, "owed, too", &posts[VILLAGE], STREAM_UP, &second);
+    arrival_copy(&first, false, &arrival);
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&arrival, 1, 0)), OK);
+    arrival_copy(&second, false, &arrival);
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&arrival, 2, 1)), OK);
+    submit_batch(desk, &pen, 3, 2, 0);
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&first, 4, 3)), OK);
+    assert_true(writer_turn(desk->writer));
+    assert_int_equal(take_all(desk, jobs, 4), 4);
+    assert_int_equal(jobs[0]->outcome, RECEIVED_BODILESS);
+    assert_true(jobs[3]->mark.headers == 4 && jobs[3]->mark.bodies == 0); // the other feed still owes one
+    for (unsigned i = 0; i < 4; i++)
+        job_free(jobs[i]);
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&second, 5, 4)), OK);
+    assert_true(writer_turn(desk->writer));
+    assert_int_equal(take_all(desk, jobs, 4), 1);
+    assert_true(jobs[0]->mark.headers == 5 && jobs[0]->mark.bodies == 5);
+    job_free(jobs[0]);
+}
+
 static void lanes_in_their_order(void **state)
 {
     struct desk *desk = *state;
@@ -844,6 +875,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TURN_TEST(many_jobs_one_commit),
+        TURN_TEST(an_owed_body_that_comes_later_lets_the_mark_catch_up),
         TURN_TEST(lanes_in_their_order),
         TURN_TEST(bulk_does_not_keep_others_waiting),
         TURN_TEST(a_failing_call_changes_nothing_and_the_others_stand),
