@@ -94,8 +94,10 @@ enum object_kind { OBJECT_CERTIFICATE = 1, OBJECT_DOCUMENT = 2 };
 bool object_read(struct txn *txn, const struct hash *hash, enum object_kind *ret_kind, struct bytes *ret);
 void object_add(struct txn *txn, const struct hash *hash, enum object_kind kind, struct bytes content);
 
-// Whether it is there and whole; damage does not fail the transaction.
+// Each is kept twice (OBJECTS and COPIES), and read from whichever is whole. Whether one is; damage does not fail the transaction.
 bool object_intact(struct txn *txn, const struct hash *hash);
+// Puts the damaged one of the two back from the other. False: neither is whole.
+bool object_repair(struct txn *txn, const struct hash *hash);
 // Puts an object back where it is damaged; where it is missing or whole, as object_add().
 void object_mend(struct txn *txn, const struct hash *hash, enum object_kind kind, struct bytes content);
 

@@ -152,7 +152,7 @@ bool quarantine_batch(struct txn *txn, uint64_t position, bool owed, uint64_t no
 bool quarantine_object(struct txn *txn, const struct hash *hash, uint64_t now_ms)
 {
     struct quarantined entry = {.is_object = true, .object = *hash};
-    return txn_error(txn) == OK && !object_intact(txn, hash) && enter(txn, &entry, false, now_ms);
+    return txn_error(txn) == OK && !object_repair(txn, hash) && enter(txn, &entry, false, now_ms);
 }
 
 bool quarantine_holds(struct txn *txn, uint32_t feed, uint64_t first)

@@ -22,6 +22,7 @@ struct quarantined {
 
 // Enters a damaged row, with an alarm the first time. `owed` as above; an entry that is there keeps what it has and may become owed. A
 // row that was mended and is damaged again is entered again. False: nothing to do (it is whole, or there are too many).
+// An object is first put back from its copy.
 bool quarantine_batch(struct txn *txn, uint64_t position, bool owed, uint64_t now_ms);
 bool quarantine_object(struct txn *txn, const struct hash *hash, uint64_t now_ms);
 

@@ -40,7 +40,8 @@
     X(EDGES, "edges")           /* civil date, subject -> (): when time alone changes a stock */                                           \
     X(URGENT, "urgent")         /* decided, feed id, first -> an urgent batch of ours, and whose receipt it waits for */                   \
     X(RECEIPTS, "receipts")     /* feed id, first, station, state -> who has it since when, and where the proof is */                      \
-    X(QUARANTINE, "quarantine") /* damaged journal row or object -> since when, what stood there */
+    X(QUARANTINE, "quarantine") /* damaged journal row or object -> since when, what stood there */                                        \
+    X(COPIES, "copies")         /* hash -> certificate or document, once more */
 
 enum table {
 #define X(name, text) TABLE_##name,

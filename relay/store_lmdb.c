@@ -15,11 +15,12 @@
 #include "relay/store_ops.h"
 
 enum {
-    TABLES_MAX = 32,         // room for tables of later versions beside ours
-    READERS_MAX = 126,       // over all processes: HTTP threads, and commands beside the node
-    RESIZE_WAIT_S = 2,       // readers are shorter than a second; who holds one longer makes the map wait, not the node
-    BEGIN_TRIES_MAX = 1000,  // each fails only when two commits come between two instructions
-    READER_CHECK_EVERY = 64, // write transactions: a killed reader pins at most the pages of so many commits
+    TABLES_FIRST = TABLE_EDGES + 1, // those before it were there from the first
+    TABLES_MAX = 32,                 // room for tables of later versions beside ours
+    READERS_MAX = 126,               // over all processes: HTTP threads, and commands beside the node
+    RESIZE_WAIT_S = 2,               // readers are shorter than a second; who holds one longer makes the map wait, not the node
+    BEGIN_TRIES_MAX = 1000,          // each fails only when two commits come between two instructions
+    READER_CHECK_EVERY = 64,         // write transactions: a killed reader pins at most the pages of so many commits
 };
 static const uint64_t map_default = (uint64_t)64 << 30; // address space only
 static const MDB_dbi absent = 0;                        // LMDB's own free list has this number, so no table of ours can
@@ -524,8 +525,16 @@ static enum error_code open_tables(struct lmdb_store *store, bool read_only, str
     code = store_format_check(txn, error);
     lmdb_abort(txn);
     bool whole = true;
-    for (unsigned i = 0; i < TABLE_COUNT; i++)
+    for (unsigned i = 0; i < TABLE_COUNT; i++) {
         whole = whole && store->tables[i] != absent;
+        if (!code && i < TABLES_FIRST && store->tables[i] == absent) // every store was made with these
+            code = error_set(
+                error, ERR_CORRUPT,
+                tr("%s: table %s is missing, so the tree is damaged; it is kept as it is. Put a copy back, or enrol the unit anew "
+                   "in another directory",
+                   "%s：缺少表 %s，说明树结构已损坏；已原样保留。请恢复副本，或在其他目录重新登记该单位"),
+                store->path, table_name((enum table)i));
+    }
     return code || read_only || whole ? code : tables_begin(store, true, false, error);
 }
 

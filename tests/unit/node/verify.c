@@ -211,8 +211,11 @@ static void put_copy(enum table table, struct copy *copy)
 }
 
 // Rot: the row no longer fits its checksum.
+// Of an object both copies.
 static void flip(enum table table, struct bytes key, size_t at)
 {
+    if (table == TABLE_OBJECTS)
+        flip(TABLE_COPIES, key, at);
     struct copy copy;
     copy_at(table, key, &copy);
     assert_true(at < copy.value.size);

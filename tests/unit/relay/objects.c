@@ -38,6 +38,10 @@ static void fault_10_damaged_object_is_seen(void **state)
     fixture_commit(txn);
     damage(*state, TABLE_OBJECTS);
     txn = fixture_begin(*state, true);
+    assert_true(object_read(txn, &one, &kind, &content)); // from its copy
+    txn_abort(txn);
+    damage(*state, TABLE_COPIES);
+    txn = fixture_begin(*state, true);
     assert_false(object_read(txn, &one, &kind, &content));
     assert_fails(txn, ERR_CORRUPT);
 }

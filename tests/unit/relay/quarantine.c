@@ -1,6 +1,7 @@
 // Damaged rows: found, entered once, asked for, put back at their own place and nowhere else.
 #include "relay/quarantine.h"
 
+#include "relay/row.h"
 #include "tests/unit/relay/journal_fixture.h"
 
 static const uint64_t now_ms = 5000;
@@ -139,7 +140,18 @@ static void objects_are_entered_and_put_back(void **state)
     struct txn *txn = fixture_begin(store, true);
     object_add(txn, &hash, OBJECT_DOCUMENT, bytes_of_text("a document"));
     fixture_commit(txn);
+    static const enum table tables[] = {TABLE_OBJECTS, TABLE_COPIES};
+    for (size_t i = 0; i < 2; i++) { // from one of its two places it is put back at once
+        rot(store, tables[i], bytes_of(hash.bytes, HASH_SIZE), 3);
+        txn = fixture_begin(store, true);
+        assert_true(object_read(txn, &hash, &kind, &content) && bytes_equal(content, bytes_of_text("a document")));
+        assert_false(quarantine_object(txn, &hash, now_ms));
+        struct bytes value, key = bytes_of(hash.bytes, HASH_SIZE);
+        assert_true(txn_get(txn, tables[i], key, &value) && row_intact(tables[i], key, value));
+        fixture_commit(txn);
+    }
     rot(store, TABLE_OBJECTS, bytes_of(hash.bytes, HASH_SIZE), 3);
+    rot(store, TABLE_COPIES, bytes_of(hash.bytes, HASH_SIZE), 8);
     txn = fixture_begin(store, true);
     assert_true(quarantine_object(txn, &hash, now_ms));
     assert_false(quarantine_object(txn, &hash, now_ms));

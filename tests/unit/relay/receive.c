@@ -677,13 +677,16 @@ static void fault_10_a_certificate_and_a_document_are_put_back(void **state)
     const struct bytes contents[] = {text, buffer_bytes(&village->wire)};
     for (unsigned i = 0; i < 2; i++) {
         static uint8_t value[4096];
-        struct bytes held;
+        static const enum table tables[] = {TABLE_OBJECTS, TABLE_COPIES};
         struct txn *txn = fixture_begin(bench->store, true);
-        assert_true(txn_get(txn, TABLE_OBJECTS, bytes_of(hashes[i]->bytes, HASH_SIZE), &held));
-        size_t size = held.size;
-        memcpy(value, held.data, size);
-        value[5] ^= 1;
-        txn_put(txn, TABLE_OBJECTS, bytes_of(hashes[i]->bytes, HASH_SIZE), bytes_of(value, size));
+        for (unsigned j = 0; j < 2; j++) {
+            struct bytes held;
+            assert_true(txn_get(txn, tables[j], bytes_of(hashes[i]->bytes, HASH_SIZE), &held));
+            size_t size = held.size;
+            memcpy(value, held.data, size);
+            value[5] ^= 1;
+            txn_put(txn, tables[j], bytes_of(hashes[i]->bytes, HASH_SIZE), bytes_of(value, size));
+        }
         assert_true(quarantine_object(txn, hashes[i], 1));
         fixture_commit(txn);
         object_arrives(hashes[i], bytes_of_text("not it"), county, STREAM_ONE, BULK, &arrival);
