@@ -44,6 +44,17 @@ static struct outcome undecoded(const struct desk *desk, enum error_code code, c
     return (struct outcome){VERDICT_REJECTED, reason};
 }
 
+// Once for a row of them from one unit: whose clock is ahead says many.
+static void alarm_future(const struct desk *desk, const struct certificate *signer)
+{
+    struct alarm alarm = {.time_ms = desk->now_ms, .kind = "future-period"}, last;
+    snprintf(alarm.text, sizeof alarm.text, "unit %s states a period that has not come: held until it has; is a clock wrong?",
+             signer->unit);
+    if (alarm_last(desk->txn, &last, 1) == 1 && strcmp(last.kind, alarm.kind) == 0 && strcmp(last.text, alarm.text) == 0)
+        return;
+    alarm_add(desk->txn, &alarm);
+}
+
 static struct outcome apply_statement(const struct desk *desk, struct arena *arena, const struct certificate *signer,
                                       const struct entry *entry, const struct speaker *speaker)
 {
@@ -55,6 +66,8 @@ static struct outcome apply_statement(const struct desk *desk, struct arena *are
     if (waits_for_units(desk, signer, statement.unit))
         return (struct outcome){VERDICT_DEFERRED, "units"};
     outcome.verdict = ledger_apply(desk->ledger, desk, &statement, speaker, &outcome.reason);
+    if (outcome.verdict == VERDICT_DEFERRED)
+        alarm_future(desk, signer);
     return outcome;
 }
 
@@ -69,6 +82,8 @@ static struct outcome apply_complete(const struct desk *desk, struct arena *aren
     if (waits_for_units(desk, signer, complete.unit))
         return (struct outcome){VERDICT_DEFERRED, "units"};
     outcome.verdict = ledger_complete(desk->ledger, desk, &complete, speaker, &outcome.reason);
+    if (outcome.verdict == VERDICT_DEFERRED)
+        alarm_future(desk, signer);
     return outcome;
 }
 

@@ -331,6 +331,10 @@ enum verdict ledger_apply(struct ledger *ledger, const struct desk *desk, const 
     *reason = statement_fault(desk, statement, speaker, &at);
     if (*reason)
         return VERDICT_REJECTED;
+    if (!period_possible(statement->period, statement->basis, desk->now_ms)) {
+        *reason = LEDGER_WAITS_FOR_PERIOD;
+        return VERDICT_DEFERRED;
+    }
     if (cache_full(&ledger->cache))
         cache_flush(&ledger->cache, desk->txn);
     if (!ledger_units(ledger, desk))
@@ -375,6 +379,10 @@ enum verdict ledger_complete(struct ledger *ledger, const struct desk *desk, con
         *reason = "a head after the statement itself";
     if (*reason)
         return VERDICT_REJECTED;
+    if (complete->through.number >= month_of_days(civil_of_instant(desk->now_ms, EASTERNMOST) + 1)) {
+        *reason = LEDGER_WAITS_FOR_PERIOD;
+        return VERDICT_DEFERRED;
+    }
     struct unit_seen *unit = ledger_units(ledger, desk) ? ledger_unit(ledger, desk, at) : NULL;
     if (!unit)
         return VERDICT_HELD;

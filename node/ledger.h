@@ -41,14 +41,18 @@ struct speaker {
     uint64_t nonce;      // of the feed: tells two incarnations of one ordinal apart
 };
 
+// T27: what waits until this station's own clock has come to its period.
+#define LEDGER_WAITS_FOR_PERIOD "period"
+
 struct ledger;
 enum error_code ledger_create(struct ledger **ret, struct error *error); // ERR_MEMORY
 void ledger_destroy(struct ledger *ledger);                              // takes NULL
 
 // Applies one statement. Returns VERDICT_APPLIED; VERDICT_REJECTED with `reason` (static text that depends on the bytes only: an
 // unknown unit, a unit not below the signer's, a PATCH without its FULL, a wrong term, a period that cannot be, a scope that is not
-// counted); or VERDICT_HELD for a statement of a lower (term, ordinal, sequence) than the one that speaks: kept, counted nowhere.
-// desk->now_ms is the time of receipt. When the transaction fails (damage, memory) the verdict means nothing: ask txn_error().
+// counted); VERDICT_DEFERRED with reason "period" for a period that has not come by this station's own clock (T27); or VERDICT_HELD for a
+// statement of a lower (term, ordinal, sequence) than the one that speaks: kept, counted nowhere. desk->now_ms is the time of receipt. When
+// the transaction fails (damage, memory) the verdict means nothing: ask txn_error().
 enum verdict ledger_apply(struct ledger *ledger, const struct desk *desk, const struct statement *statement, const struct speaker *speaker,
                           const char **reason);
 // The same for "all stated up to here". Completeness is by month.

@@ -377,7 +377,7 @@ enum error_code overview_status(struct station *station, struct buffer *ret, str
         code = error_set(error, ERR_MEMORY, "status");
     if (code == OK && txn_error(status.txn) != OK)
         code = error_set(error, txn_error(status.txn), "%s",
-                         tr("the store could not be read; run 'sanji verify'", "无法读取存储；请运行 'sanji verify'"));
+                         tr("the store could not be read; 'sanji scrub' says what to do", "无法读取存储；'sanji scrub' 会说明如何处理"));
     if (code == OK) {
         Sanji__Reply message = SANJI__REPLY__INIT;
         message.reply_case = SANJI__REPLY__REPLY_STATUS;

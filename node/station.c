@@ -241,6 +241,8 @@ enum error_code station_open_as(const char *directory, bool threaded, struct sta
         code = keyring_open(directory, &station->keyring, error);
     if (code == OK)
         code = store_open(directory, STORE_OPEN, 0, &station->store, error);
+    if (code == OK && threaded)
+        code = station_scrub_first(station, error);
     if (code == OK)
         code = read_state(station, error);
     if (code == OK && !station->restored)
@@ -252,6 +254,7 @@ enum error_code station_open_as(const char *directory, bool threaded, struct sta
         station_close(station);
         return code;
     }
+    station_scrub_enter(station);
     *ret = station;
     return OK;
 }
@@ -268,6 +271,7 @@ void station_close(struct station *station)
     writer_destroy(station->writer);
     if (station->store && !station->restored)
         mark(station, true, NULL);
+    free(station->found);
     free(station->receiver.entries);
     ledger_destroy(station->ledger);
     author_destroy(station->author);

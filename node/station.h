@@ -24,7 +24,8 @@ enum error_code station_join(const char *directory, const char *token, const cha
 
 // Opens it for commands on this thread; nothing else may have it open (ERR_BUSY: a node runs there, or another command). A station whose
 // store was put back from a copy opens read-only: it must not sign in its old incarnation. ERR_NOT_FOUND: no station there; ERR_INPUT:
-// station.conf; ERR_CORRUPT: keys, store, marker and station.conf are not of one station, or damaged; ERR_FULL: no room to count the start.
+// station.conf; ERR_CORRUPT: keys, store, marker and station.conf are not of one station, or damaged; A full disk keeps nobody from
+// reading.
 enum error_code station_open(const char *directory, struct station **ret, struct error *error);
 // Takes NULL. Records in the marker that it stopped cleanly; a process that ends without it is a crash, and no restore.
 void station_close(struct station *station);

@@ -36,12 +36,18 @@ struct station {
     struct desk desk; // of the transaction that is open
     struct applier applier;
     struct receiver receiver;
-    atomic_uint_fast64_t due_ms; // monotonic: when the station next owes something; UINT64_MAX: never
-    bool stated;                 // in this transaction
-    atomic_bool full;            // the last transaction found no room
-    bool owes_alarm;             // ... and of that there is to be an alarm, when there is room for it
-    uint64_t full_ms, told_ms;   // since when (UTC); when that was last said (monotonic)
+    atomic_uint_fast64_t due_ms;           // monotonic: when the station next owes something; UINT64_MAX: never
+    bool stated;                           // in this transaction
+    atomic_bool full;                      // the last transaction found no room
+    bool owes_alarm;                       // ... and of that there is to be an alarm, when there is room for it
+    uint64_t full_ms, told_ms;             // since when (UTC); when that was last said (monotonic)
+    int32_t periods_day, periods_day_next; // civil day on which held periods were looked at; of the open transaction
+    struct guesses guesses;                // of tokens; the writer's
     uint64_t started_ms;
+    bool scrubbed;              // the whole store has been read since the start
+    struct scrub_report *found; // at the start; NULL: nothing, or entered already
+    struct station_scrub *scrub;
+    struct error failure; // why the scrubber ended the node
 };
 
 // Opens it; `threaded`: with a writer of its own, for a node. As station_open().
@@ -50,6 +56,12 @@ enum error_code station_open_as(const char *directory, bool threaded, struct sta
 void station_log(void *unused, bool alarm, const char *text);
 // What is in force now takes the place of what was; who holds the old one goes on with it. Consumes `documents`.
 void station_replace_documents(struct station *station, struct documents *documents);
+// Damage on disk (station_scrub.c). First: with the store open and nothing read from it yet; ERR_CORRUPT: the tree is damaged. Enter: what
+// was found then goes into quarantine. Start, stop: the thread that looks once a day, beside the engine.
+enum error_code station_scrub_first(struct station *station, struct error *error);
+void station_scrub_enter(struct station *station);
+enum error_code station_scrub_start(struct station *station, struct error *error);
+void station_scrub_stop(struct station *station);
 // What the writer and the engine call (station_work.c).
 struct writer_hooks station_writer_hooks(struct station *station);
 struct engine_hooks station_engine_hooks(struct station *station);

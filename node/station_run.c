@@ -123,12 +123,20 @@ enum error_code station_run(const char *directory, struct error *error)
         struct control_config control = {.dir = directory, .handle = on_request, .context = station};
         code = control_start(&control, &station->control, error);
     }
+    if (code == OK)
+        code = station_scrub_start(station, error);
     if (code == OK) {
         char text[400];
         snprintf(text, sizeof text, "station of unit %s ready%s%s%s", station->self.unit, *station->config.listen ? ", children at " : "",
                  *station->config.listen ? engine_listen(station->engine) : "", station->restored ? ", READ-ONLY (restored)" : "");
         station_log(NULL, station->restored, text);
         code = engine_run(station->engine, error);
+    }
+    station_scrub_stop(station);
+    if (code == OK && station->failure.code != OK) {
+        code = station->failure.code;
+        if (error)
+            *error = station->failure;
     }
     control_stop(station->control);
     running = NULL;

@@ -50,6 +50,7 @@ static void on_begin(void *context, struct txn *txn)
         .delegated = documents->delegated,
     };
     station->applier.reload = false;
+    station->periods_day_next = station->periods_day;
     station->stated = false;
     author_context(station->author, station->desk.now_ms, documents->codebook ? &documents->codebook->hash : NULL);
 }
@@ -163,6 +164,7 @@ static void on_committed(void *context)
     if (station->next)
         station_replace_documents(station, station->next);
     station->next = NULL;
+    station->periods_day = station->periods_day_next;
     if (station->stated)
         due_in(station, QUIET_MS);
 }
@@ -201,14 +203,23 @@ static uint64_t until_midnight_ms(const struct station *station)
     return day - local % day;
 }
 
+// T27: what was held for a period to come is looked at once a day, and at the start.
+static void take_up_periods(struct station *station, struct txn *txn)
+{
+    int32_t today = civil_of_instant(station->desk.now_ms, station->desk.codebook->tz_minutes);
+    if (today != station->periods_day)
+        take_up(station, txn, LEDGER_WAITS_FOR_PERIOD);
+    station->periods_day_next = today;
+}
+
 static enum error_code on_tick(void *context, struct txn *txn, struct error *error)
 {
-    (void)txn;
     (void)error;
     struct station *station = context;
     atomic_store(&station->due_ms, UINT64_MAX);
     if (station->restored || !station->desk.codebook)
         return OK;
+    take_up_periods(station, txn);
     bool more = records_tick(&station->desk, TICK_SUBJECTS_MAX);
     ledger_state(station->ledger, &station->desk);
     more |= complete_sign(&station->desk) == COMPLETE_SIGN_MAX;
@@ -258,6 +269,7 @@ enum error_code station_host(struct station *station, struct host *ret, struct e
                          .join = engine ? engine_join(engine) : station->config.join,
                          .transport_key = &station->identity.transport.public_key,
                          .may_enrol = may_enrol,
+                         .guesses = &station->guesses,
                          .context = station};
     return OK;
 }

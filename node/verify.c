@@ -14,6 +14,7 @@
 #include "record.pb-c.h"
 #include "relay/keyring.h"
 #include "relay/language.h"
+#include "relay/quarantine.h"
 #include "relay/receipt.h"
 
 enum { BATCHES_A_COMMIT = 500, TICK_SUBJECTS_MAX = 1000 };
@@ -92,13 +93,13 @@ static enum error_code open_documents(struct verifying *verifying, struct error 
     return code == OK ? documents_load(verifying->txn, verifying->self.unit, &verifying->documents, error) : code;
 }
 
-static enum error_code open_all(struct verifying *verifying, const char *directory, struct error *error)
+static enum error_code open_all(struct verifying *verifying, const char *directory, enum store_mode mode, struct error *error)
 {
     enum error_code code = crypto_init(error);
     if (code == OK)
         code = config_read(directory, &verifying->config, error);
     if (code == OK)
-        code = store_open(directory, STORE_READ_ONLY, 0, &verifying->store, error);
+        code = store_open(directory, mode, 0, &verifying->store, error);
     if (code == OK && !(verifying->txn = txn_begin(verifying->store, false, error)))
         code = error->code;
     if (code == OK)
@@ -211,11 +212,21 @@ static void apply_again(struct verifying *verifying, const struct batch_row *row
                         const struct certificate *signer)
 {
     const char *reason = NULL;
+    verifying->views.desk.now_ms = row->received_ms;
     enum verdict verdict =
         apply_batch(&verifying->applier, verifying->views.desk.txn, header, signer, verifying->receiver.entries, row->position, &reason);
+    // What waited for its period was taken up when that had come: some time between then and now.
+    if (verdict == VERDICT_DEFERRED && row->verdict != VERDICT_DEFERRED && strcmp(reason, LEDGER_WAITS_FOR_PERIOD) == 0) {
+        verifying->views.desk.now_ms = utc_ms();
+        verdict = apply_batch(&verifying->applier, verifying->views.desk.txn, header, signer, verifying->receiver.entries, row->position,
+                              &reason);
+    }
     static const struct station_id here;
     bool own = station_equal(&row->from, &here);
     // Announcements need the documents, which the scratch store has not; what this station signed itself it did not judge.
+    struct quarantined mended;
+    if (quarantine_of_batch(verifying->txn, row->position, &mended))
+        verdict = row->verdict; // what was judged may have been lost with the row
     if (!own && verdict != row->verdict && header->feed.audience == SANJI__AUDIENCE__UP)
         differs(verifying, tr("position %llu: judged otherwise than when it came (%s)", "位置 %llu：判定与到达时不同（%s）"),
                 (unsigned long long)row->position, reason ? reason : "");
@@ -563,7 +574,7 @@ enum error_code station_verify_dir(const char *directory, struct verify_report *
     struct verifying verifying = {.report = ret};
     struct error local = {0};
     *ret = (struct verify_report){0};
-    enum error_code code = open_all(&verifying, directory, &local);
+    enum error_code code = open_all(&verifying, directory, STORE_READ_ONLY, &local);
     if (code == OK && !signers_find(verifying.signers, verifying.txn, &verifying.self.hash))
         differs(&verifying, "%s",
                 tr("station.conf: 'root' is not the root that this station's certificate leads to",
@@ -580,6 +591,40 @@ enum error_code station_verify_dir(const char *directory, struct verify_report *
         code = compare(&verifying, &local);
     if (code == OK)
         code = skip_damage(&verifying, &local);
+    close_all(&verifying);
+    if (code != OK && error)
+        *error = local;
+    return code;
+}
+
+enum error_code station_fold_dir(const char *directory, struct verify_report *ret,
+                                 enum error_code (*take)(void *context, const struct folded *folded, struct error *error), void *context,
+                                 struct error *error)
+{
+    struct verifying verifying = {.report = ret};
+    struct error local = {0};
+    *ret = (struct verify_report){0};
+    enum error_code code = open_all(&verifying, directory, STORE_OPEN, &local);
+    if (code == OK && !verifying.keyring)
+        code = error_set(&local, ERR_BUSY, tr("%s: a node runs there", "%s：有节点正在运行"), directory);
+    if (code == OK)
+        code = walk_journal(&verifying, NULL, NULL, &local);
+    struct txn *views = code == OK ? txn_begin(verifying.views.store, false, &local) : NULL;
+    struct txn *records = views ? txn_begin(verifying.records.store, false, &local) : NULL;
+    if (code == OK && !records)
+        code = local.code;
+    if (code == OK) {
+        txn_abort(verifying.txn);
+        verifying.txn = NULL;
+        struct folded folded = {.store = verifying.store,
+                                .views = views,
+                                .records = verifying.unstated ? NULL : records,
+                                .self = &verifying.self,
+                                .signers = verifying.signers};
+        code = take(context, &folded, &local);
+    }
+    txn_abort(views);
+    txn_abort(records);
     close_all(&verifying);
     if (code != OK && error)
         *error = local;

@@ -1,5 +1,7 @@
 // What `sanji verify` does: reads everything again, trusts nothing that is only stored, and reports.
 #pragma once
+#include <stdbool.h>
+
 #include "relay/bytes.h"
 #include "relay/error.h"
 #include "relay/limits.h"
@@ -54,6 +56,22 @@ struct proof_report {
 // `progress` may be NULL. Any thread.
 enum error_code station_verify_dir(const char *directory, struct verify_report *ret,
                                    void (*progress)(void *context, uint64_t done, uint64_t total), void *context, struct error *error);
+// For rebuilding: folds the journal as station_verify_dir() does, with the store open for writing, and hands over what came of it, before
+// it is thrown away. Needs the keys: ERR_BUSY where a node runs. `ret` as there, but views are not compared.
+struct store;
+struct txn;
+struct certificate;
+struct signers;
+struct folded {
+    struct store *store; // the station's own; no transaction is open
+    struct txn *views;   // GROUPS, CELLS, BELOW, COMPLETE, HEARD, UNITS
+    struct txn *records; // RECORDS, RECORD_IDS, SUBJECTS, EDGES; NULL: they could not be made again
+    const struct certificate *self;
+    struct signers *signers;
+};
+enum error_code station_fold_dir(const char *directory, struct verify_report *ret,
+                                 enum error_code (*take)(void *context, const struct folded *folded, struct error *error), void *context,
+                                 struct error *error);
 // Checks proof bytes (Proof of schema/envelope.proto). `root_hex`: the root record's hash that the caller trusts, NULL: none is known.
 // ERR_FORGED: it does not hold, with the reason; ERR_INPUT: not a proof, or `root_hex` is no hash.
 enum error_code station_verify_proof(struct bytes proof, const char *root_hex, struct proof_report *ret, struct error *error);

@@ -48,6 +48,7 @@ struct engine {
     uint64_t look_again_ms; // UINT64_MAX: every stream was read as far as it went
     uint32_t joins;         // requests with the writer
     uint64_t ask_ms;        // when neighbours are asked for damaged rows; UINT64_MAX: nothing to ask for
+    uint64_t quarantined;   // entries when last looked
     uint64_t self_test_ms;  // when the door is tried next
     struct error failure;   // why the node stops by itself
     atomic_bool stop;
@@ -99,5 +100,6 @@ void engine_extended(struct engine *engine, uint32_t link, unsigned stream, unsi
 void engine_damaged(struct engine *engine, const struct load_damage *damage);
 void engine_ask(struct engine *engine); // due at engine->ask_ms: asks for what is in quarantine, one row of each neighbour at a time
 void engine_ask_soon(struct engine *engine, uint32_t link); // UINT32_MAX: every neighbour
+void engine_count_damage(struct engine *engine);            // after a commit: somebody else may have found some
 void engine_mended(struct engine *engine, const struct arrival *arrival);
 void engine_serve(struct engine *engine, uint32_t link, const struct link_want *want);

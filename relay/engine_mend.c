@@ -11,6 +11,7 @@
 enum {
     ASK_MS = 2000,               // after a request: for the answer to come, and before another is tried
     ASK_MS_MAX = 10 * 60 * 1000, // what nobody holds is asked for every ten minutes at last, by a message of 100 bytes
+    PACE_MS = 150,               // after an answer: the next request finds the neighbour ready
     SERVE_MS = 100,              // requests of one peer are served ten times a second: each costs a row of a stream
     SERVE_BACKLOG_MAX = 64,      // rows that the peer has not acknowledged, while it asks for more
     LOOKED_MAX = 256,            // entries looked at for one request: some ms at most
@@ -78,6 +79,15 @@ void engine_ask_soon(struct engine *engine, uint32_t link)
         }
 }
 
+void engine_count_damage(struct engine *engine)
+{
+    struct txn *txn = engine_reader(engine);
+    uint64_t count = txn ? txn_count(txn, TABLE_QUARANTINE) : engine->quarantined;
+    if (count != engine->quarantined)
+        engine_ask_soon(engine, UINT32_MAX);
+    engine->quarantined = count;
+}
+
 void engine_mended(struct engine *engine, const struct arrival *arrival)
 {
     char text[160], hex[2 * STATION_ID_SIZE + 1];
@@ -92,6 +102,9 @@ void engine_mended(struct engine *engine, const struct arrival *arrival)
     engine_report(engine, false, text);
     engine->look_again_ms = 0; // what was left out may be sent
     engine_ask_soon(engine, UINT32_MAX);
+    for (uint32_t i = 0; i < engine->links.count; i++)
+        if (station_equal(&engine->links.slots[i].station, &arrival->peer))
+            engine->links.slots[i].mend.next_ms = monotonic_ms() + PACE_MS;
 }
 
 // Whether this neighbour may hold it. The parent holds what went up from here and what came down; a child, what came up through it and

@@ -279,4 +279,5 @@ void engine_after_commit(struct engine *engine)
     if (grown.more)
         engine_look_again(engine);
     engine_heads_grown(engine, &grown);
+    engine_count_damage(engine);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "node/cli/cli.h"
+#include "node/scrub.h"
 
 static enum error_code run_version(struct cli *cli, struct error *error);
 
@@ -20,8 +21,8 @@ static const struct verb verb_version = {
 };
 
 static const struct verb *const verbs[] = {
-    &verb_init,   &verb_join,   &verb_run,     &verb_stop,  &verb_invite,   &verb_status, &verb_units,    &verb_forms,
-    &verb_record, &verb_import, &verb_figures, &verb_prove, &verb_receipts, &verb_verify, &verb_codebook, &verb_version,
+    &verb_init,   &verb_join,    &verb_run,   &verb_stop,     &verb_invite, &verb_status,   &verb_units, &verb_forms,   &verb_record,
+    &verb_import, &verb_figures, &verb_prove, &verb_receipts, &verb_verify, &verb_codebook, &verb_scrub, &verb_rebuild, &verb_version,
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -187,6 +188,7 @@ static int unknown_verb(const char *given)
 
 int main(int argc, char **argv)
 {
+    scrub_use_program("/proc/self/exe");
     signal(SIGPIPE, SIG_IGN); // a reader that ends early is an error of a write, not a death
     language_set(language_from_environment());
     const char *name = argc > 1 ? argv[1] : "--help";
