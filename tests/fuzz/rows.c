@@ -1,7 +1,10 @@
 // Rows of the store with a right checksum and any content: every reader says what it is, or that it is damaged, and nothing else. Input:
 // table, size of the key, key, fields; then the next row.
+#include "envelope.pb-c.h"
 #include "node/ledger_rows.h"
 #include "relay/journal.h"
+#include "relay/quarantine.h"
+#include "relay/receipt.h"
 #include "relay/row.h"
 #include "relay/store_memory.h"
 #include "tests/fuzz/fuzz.h"
@@ -128,6 +131,36 @@ static void read_ledger(struct store *store)
     end(txn);
 }
 
+static void read_receipts(struct store *store, struct bytes content)
+{
+    struct urgent_batch urgent;
+    struct receipt receipt = {0};
+    struct quarantined damaged;
+    struct txn *txn = txn_begin(store, false, NULL);
+    for (unsigned i = 0; i < ROWS_MAX && urgent_next(txn, i ? &urgent : NULL, &urgent); i++)
+        ;
+    urgent_due_in(txn, 1000, 1);
+    end(txn);
+    txn = txn_begin(store, false, NULL);
+    for (unsigned i = 0; i < ROWS_MAX && receipt_next(txn, &receipt, &receipt); i++)
+        ;
+    end(txn);
+    txn = txn_begin(store, false, NULL);
+    for (unsigned i = 0; i < ROWS_MAX && quarantine_before(txn, i ? &damaged : NULL, &damaged); i++)
+        ;
+    quarantine_holds(txn, 1, 5);
+    end(txn);
+    // A receipt's bytes, as one that is addressed to us brings them.
+    static const struct certificate self = {.depth = 2}, signer = {.depth = 1};
+    static const struct header header = {.feed = {.lane = 1, .audience = 3}, .first = 1, .count = 1};
+    struct entry entry = {.kind = SANJI__ENTRY_KIND__RECEIPT, .content = content, .wire = content};
+    const char *reason = NULL;
+    txn = txn_begin(store, false, NULL);
+    if (receipt_judge(txn, &self, &header, &signer, &entry, 1, &receipt, &reason) == RECEIPT_FORGED)
+        MUST(reason && reason[0]);
+    end(txn);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct store *store;
@@ -141,6 +174,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_streams(store, which);
     read_rest(store);
     read_ledger(store);
+    read_receipts(store, bytes_of(data, size));
     struct txn *txn = txn_begin(store, true, NULL);
     deferred_take(txn, "units");
     end(txn);
