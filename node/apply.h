@@ -6,8 +6,9 @@
 #include "relay/receive.h"
 
 struct applier {
-    const struct desk *desk; // of the open transaction; borrowed
-    bool reload;             // a document came or came into force: read them again before the commit, and take up what waited
+    struct desk *desk; // of the open transaction; borrowed
+    bool reload;       // a document came or came into force: read them again before the commit, and take up what waited
+    bool restored;     // this station lost what it signed: records of its own that come back are taken up
 };
 
 // `applier` is a struct applier. APPLIED: at least one entry had effect; HELD: none was for here, or each was spoken over. REJECTED or

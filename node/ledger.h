@@ -1,6 +1,7 @@
 // The roll-up views: what every unit stated (GROUPS, CELLS) and the sums of the units below each unit (BELOW). Within one transaction,
 // changes are summed in memory and each touched chunk of cells is written once (ledger_flush), however many entries touched it.
-// This station's own incarnation is that of desk->author. One ledger per open station, owned by the writer thread. Readers use the tables through node/figures.h.
+// This station's own incarnation is that of desk->author. One ledger per open station, owned by the writer thread. Readers use the tables
+// through node/figures.h.
 //
 // A group is (definition, unit, period). The highest (term, incarnation, sequence) speaks for it; FULL replaces all its cells,
 // PATCH changes the listed ones. Applying adds the difference to `below` of every ancestor of the unit up to this station's own unit.
@@ -67,6 +68,8 @@ void ledger_add(struct ledger *ledger, const struct desk *desk, const struct gro
 // The same for absolute values (entered, imported); states the group even if every value is 0 and nobody has stated it before.
 void ledger_set(struct ledger *ledger, const struct desk *desk, const struct group_key *group, const char *unit_code, uint32_t cell,
                 int64_t value, uint32_t basis);
+// Forgets what was gathered for groups that another station speaks for.
+void ledger_keep_own(struct ledger *ledger, const struct desk *desk);
 uint64_t ledger_state(struct ledger *ledger, const struct desk *desk); // how many statements were signed
 
 // Writes what has gathered. Call before txn_commit, after ledger_state and before author_finish.

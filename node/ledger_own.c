@@ -301,6 +301,15 @@ static uint64_t state_group(struct ledger *ledger, const struct desk *desk, stru
     return sign_cells(ledger, desk, own, unit, !spoken, count);
 }
 
+void ledger_keep_own(struct ledger *ledger, const struct desk *desk)
+{
+    for (uint32_t i = 0; i < ledger->own_count; i++) {
+        struct group_state state;
+        if (group_row_read(desk->txn, &ledger->own[i].key, &state) && !station_equal(&state.station, &desk->self->station))
+            ledger->own[i].count = 0;
+    }
+}
+
 uint64_t ledger_state(struct ledger *ledger, const struct desk *desk)
 {
     uint64_t signed_count = 0;

@@ -198,7 +198,7 @@ static enum error_code replay_figures(struct desk *desk, const struct record_row
     return OK;
 }
 
-static enum verdict replay(struct desk *desk, const struct sealed_section *sealed, struct arena *arena, const char **reason)
+static enum verdict replay(struct desk *desk, const struct sealed_section *sealed, bool figures, struct arena *arena, const char **reason)
 {
     static const uint8_t none[SUBJECT_ID_SIZE];
     struct record part;
@@ -232,7 +232,7 @@ static enum verdict replay(struct desk *desk, const struct sealed_section *seale
     bool stands = good && add_section(&row, sealed, part.revision, sections);
     code = good ? OK : ERR_MEMORY;
     replay_owner(desk, &part, section, &sealed->key, form);
-    if (code == OK && stands)
+    if (code == OK && stands && figures)
         code = replay_figures(desk, &before, &row, arena, lone ? none : part.subject, lone, &error);
     if (code != OK)
         txn_fail(desk->txn, code, error.detail);
@@ -241,7 +241,7 @@ static enum verdict replay(struct desk *desk, const struct sealed_section *seale
     return VERDICT_APPLIED;
 }
 
-enum verdict records_replay(struct desk *desk, struct bytes sealed, const struct key_id *key, const char **reason)
+enum verdict records_replay(struct desk *desk, struct bytes sealed, const struct key_id *key, bool figures, const char **reason)
 {
     struct arena arena = {.limit = SESSION_MEMORY_MAX};
     struct sealed_section section = {*key, sealed};
@@ -249,7 +249,7 @@ enum verdict records_replay(struct desk *desk, struct bytes sealed, const struct
         *reason = "codebook";
         return VERDICT_DEFERRED;
     }
-    enum verdict verdict = replay(desk, &section, &arena, reason);
+    enum verdict verdict = replay(desk, &section, figures, &arena, reason);
     arena_finish(&arena);
     return verdict;
 }

@@ -37,9 +37,17 @@ bool records_tick(struct desk *desk, uint32_t max);
 // The next civil date on which records_tick has work; INT32_MAX: none.
 int32_t records_next_edge(struct txn *txn);
 
-// For `verify`: rebuilds RECORDS, RECORD_IDS, SUBJECTS and EDGES from one sealed record entry of this station's own journal, in the
-// journal's order, without signing anything. A record without a subject gives its differences to desk->ledger at once; a subject is left
-// due, and gives all of its figures at the next records_tick(): call that until it returns false, with now_ms as of the live store's last
-// transaction, and then compare. VERDICT_APPLIED (also for what is here already), VERDICT_HELD (its key is not here), VERDICT_DEFERRED
-// (no codebook), VERDICT_REJECTED with `reason`.
-enum verdict records_replay(struct desk *desk, struct bytes sealed, const struct key_id *key, const char **reason);
+// For `verify`, and for what comes back after a restore: rebuilds RECORDS, RECORD_IDS, SUBJECTS and EDGES from one sealed record entry of
+// this station's own journal, in the journal's order, without signing anything. A record without a subject gives its differences to
+// desk->ledger at once; a subject is left due, and gives all of its figures at the next records_tick(): call that until it returns false,
+// with now_ms as of the live store's last transaction, and then compare. VERDICT_APPLIED (also for what is here already), VERDICT_HELD (its
+// key is not here), VERDICT_DEFERRED (no codebook), VERDICT_REJECTED with `reason`. `figures` false: no differences at all,
+// records_restate() follows.
+enum verdict records_replay(struct desk *desk, struct bytes sealed, const struct key_id *key, bool figures, const char **reason);
+
+// After a restore, before anything new is recorded: gathers the differences between what the records amount to and what this station has
+// stated, so that ledger_state() says what was lost of the one or the other. If some records are not here, or can't be opened, what was
+// stated stands as it is. One transaction, whatever the number of subjects: some seconds for 50,000.
+void records_restate(struct desk *desk);
+// Notes that a record came back that can't be opened.
+void records_note_unopened(struct txn *txn);

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "node/records.h"
 #include "node/reserve.h"
 #include "relay/file.h"
 #include "relay/language.h"
@@ -70,40 +71,17 @@ static enum error_code load_certificates(struct station *station, struct txn *tx
     return error_set(error, ERR_CORRUPT, "%s", tr("this station's certificate chain is too long", "本站点证书链过长"));
 }
 
-// Whether the store is the one that the marker saw last: a copy put back has fewer starts, or ends earlier, or ends in another row.
-static bool was_restored(const struct station *station, struct txn *txn)
-{
-    const struct marker *marker = &station->marker;
-    uint64_t end = journal_end(txn);
-    if (station->meta.starts < marker->starts || end < marker->end || (marker->clean && end != marker->end))
-        return true;
-    struct batch_row row;
-    struct quarantined entry;
-    if (marker->end == 0)
-        return false;
-    // A row that is damaged, or was and came again, tells nothing: its numbers have to do.
-    if (quarantine_of_batch(txn, marker->end, &entry) || !journal_intact(txn, marker->end))
-        return false;
-    if (!journal_read(txn, marker->end, &row))
-        return true;
-    struct hash digest = journal_digest(&row);
-    return !hash_equal(&digest, &marker->digest);
-}
-
-static enum error_code mark(struct station *station, bool clean, struct error *error)
+enum error_code station_mark(struct station *station, bool clean, struct error *error)
 {
     struct txn *txn = txn_begin(station->store, false, error);
     if (!txn)
         return error ? error->code : ERR_MEMORY;
-    struct batch_row row;
-    station->marker.end = journal_end(txn);
-    station->marker.digest = (struct hash){0};
-    if (station->marker.end && journal_intact(txn, station->marker.end) && journal_read(txn, station->marker.end, &row))
-        station->marker.digest = journal_digest(&row);
+    incarnation_mark(txn, &station->marker);
+    enum error_code code = txn_report(txn, error);
     txn_abort(txn);
     station->marker.starts = station->meta.starts;
     station->marker.clean = clean;
-    return marker_write(station->directory, &station->marker, error);
+    return code == OK ? marker_write(station->directory, &station->marker, error) : code;
 }
 
 // Counts this start in the store first and in the marker second: a crash between leaves the store ahead, which is no restore.
@@ -114,11 +92,36 @@ static enum error_code count_start(struct station *station, struct error *error)
     if (!txn)
         return error ? error->code : ERR_MEMORY;
     journal_meta_write(txn, &station->meta);
+    incarnation_settle(txn, &station->marker);
     enum error_code code = txn_commit(txn, error);
     // Whoever made it may have been killed between putting it in its place and making that durable.
     if (code == OK && station->marker.starts == 1)
         code = file_sync_name(station->directory, error);
-    return code == OK ? mark(station, false, error) : code;
+    return code == OK ? station_mark(station, false, error) : code;
+}
+
+enum error_code station_suspend(struct station *station, struct error *error)
+{
+    struct txn *txn = txn_begin(station->store, false, error);
+    if (!txn)
+        return error ? error->code : ERR_MEMORY;
+    incarnation_suspend(txn, &station->marker, crypto_random_u64());
+    enum error_code code = txn_report(txn, error);
+    txn_abort(txn);
+    return code == OK ? marker_write(station->directory, &station->marker, error) : code;
+}
+
+// Read-only until the next incarnation is open: the marker says so first, then the journal gets another generation.
+static enum error_code go_on_restored(struct station *station, struct error *error)
+{
+    enum error_code code = station_suspend(station, error);
+    if (code != OK || station->meta.generation == station->marker.wants)
+        return code;
+    struct txn *txn = txn_begin(station->store, true, error);
+    if (!txn)
+        return error ? error->code : ERR_MEMORY;
+    incarnation_renew(txn, &station->meta, &station->marker);
+    return txn_commit(txn, error);
 }
 
 // On a full disk with what was kept back for that.
@@ -139,15 +142,20 @@ static enum error_code count_start_somehow(struct station *station, struct error
 static enum error_code read_marker(struct station *station, struct txn *txn, struct error *error)
 {
     enum error_code code = marker_read(station->directory, &station->marker, error);
+    bool found = code == OK;
     if (code == ERR_NOT_FOUND) {
-        station->restored = true;
-        return OK;
+        station->marker = (struct marker){.station = station->identity.station};
+        code = OK;
     }
-    if (code == OK && !station_equal(&station->marker.station, &station->identity.station))
+    if (found && !station_equal(&station->marker.station, &station->identity.station))
         code = error_set(error, ERR_CORRUPT, tr("%s/marker: belongs to another station", "%s/marker：属于另一站点"), station->directory);
-    if (code == OK)
-        station->restored = was_restored(station, txn);
-    return code;
+    if (code != OK)
+        return code;
+    enum incarnation_state state = incarnation_look(txn, &station->meta, found ? &station->marker : NULL);
+    if (state == INCARNATION_OPENED)
+        incarnation_resume(txn, &station->meta, &station->marker);
+    station->restored = state == INCARNATION_RESTORED;
+    return txn_report(txn, error);
 }
 
 static enum error_code read_state(struct station *station, struct error *error)
@@ -203,8 +211,9 @@ static enum error_code start_work(struct station *station, bool threaded, struct
         code = author_create(&author, &station->author, error);
     if (code == OK)
         code = ledger_create(&station->ledger, error);
-    station->applier = (struct applier){.desk = &station->desk};
-    station->receiver = (struct receiver){.place = {.self = author.self, .parent = author.parent},
+    station->applier = (struct applier){.desk = &station->desk, .restored = station->restored};
+    station->receiver = (struct receiver){.restored = station->restored,
+                                          .place = {.self = author.self, .parent = author.parent},
                                           .signers = station->signers,
                                           .context = &station->applier,
                                           .apply = apply_batch,
@@ -218,6 +227,36 @@ static enum error_code start_work(struct station *station, bool threaded, struct
     if (code == OK)
         code = writer_create(station->store, &station->receiver, &hooks, threaded, &station->writer, error);
     return code;
+}
+
+static const char restated_name[] = "restated"; // META: ordinal be32, nonce be64 of the last incarnation that began so
+
+static enum error_code run_restate(void *argument, struct txn *txn, struct error *error)
+{
+    (void)error;
+    struct station *station = argument;
+    uint8_t value[12];
+    put_be32(value, station->marker.ordinal);
+    put_be64(value + 4, station->marker.nonce);
+    records_restate(&station->desk);
+    meta_put(txn, restated_name, bytes_of(value, sizeof value));
+    return OK;
+}
+
+// A new incarnation begins with figures and records in agreement, before anything is added. What keeps it from that is reported, and tried
+// again at the next start: the station works all the same.
+static void restate(struct station *station)
+{
+    struct bytes value;
+    struct error error = {0};
+    struct txn *txn = station->marker.ordinal > 1 ? txn_begin(station->store, false, NULL) : NULL;
+    if (!txn)
+        return;
+    bool done = meta_get(txn, restated_name, &value) && value.size == 12 && get_be32(value.data) == station->marker.ordinal &&
+                get_be64(value.data + 4) == station->marker.nonce;
+    txn_abort(txn);
+    if (!done && writer_call(station->writer, run_restate, station, &error) != OK)
+        station_log(NULL, true, error.detail);
 }
 
 enum error_code station_open_as(const char *directory, bool threaded, struct station **ret, struct error *error)
@@ -245,10 +284,12 @@ enum error_code station_open_as(const char *directory, bool threaded, struct sta
         code = station_scrub_first(station, error);
     if (code == OK)
         code = read_state(station, error);
-    if (code == OK && !station->restored)
-        code = count_start_somehow(station, error);
+    if (code == OK)
+        code = station->restored ? go_on_restored(station, error) : count_start_somehow(station, error);
     if (code == OK)
         code = start_work(station, threaded, error);
+    if (code == OK && !station->restored)
+        restate(station);
     if (code != OK) {
         station->restored = true; // leave the marker as it is
         station_close(station);
@@ -270,7 +311,7 @@ void station_close(struct station *station)
         return;
     writer_destroy(station->writer);
     if (station->store && !station->restored)
-        mark(station, true, NULL);
+        station_mark(station, true, NULL);
     free(station->found);
     free(station->receiver.entries);
     ledger_destroy(station->ledger);
@@ -321,9 +362,13 @@ enum error_code station_write(struct station *station, enum error_code (*run)(vo
 {
     if (station->restored)
         return error_set(error, ERR_STATE, "%s",
-                         tr("this station's store was put back from a copy (its marker says so, or is gone): it is read-only, so that it "
-                            "can't sign a second history",
-                            "本站点的存储是从副本恢复的（标记文件如此表明，或已缺失）：为避免产生第二份历史，现为只读"));
+                         station->ancestor_count
+                             ? tr("this station's store was put back from a copy: it is read-only until its parent has granted it the next "
+                                  "incarnation; let the node run and connect",
+                                  "本站点的存储是从副本恢复的：在上级授予新一代之前为只读；请让节点运行并连接上级")
+                             : tr("this station's store was put back from a copy: it is read-only until its admin opens the next "
+                                  "incarnation with 'sanji recover'",
+                                  "本站点的存储是从副本恢复的：在管理员用 'sanji recover' 开启新一代之前为只读"));
     struct desk_call call = {station, run, argument};
     return writer_call(station->writer, run_desk_call, &call, error);
 }

@@ -9,6 +9,7 @@
 #include "node/apply.h"
 #include "node/control.h"
 #include "node/ledger.h"
+#include "relay/incarnation.h"
 
 enum { PATH_SIZE = 4096 };
 
@@ -21,7 +22,7 @@ struct station {
     struct store *store;
     struct journal_meta meta;
     struct marker marker;
-    bool restored;
+    atomic_bool restored; // read-only; set at the start, or when a peer proves it
     struct certificate self, ancestors[DEPTH_MAX];
     uint32_t ancestor_count;
     struct documents *documents; // as committed; replaced on the writer's thread only, under the mutex
@@ -43,6 +44,8 @@ struct station {
     uint64_t full_ms, told_ms;             // since when (UTC); when that was last said (monotonic)
     int32_t periods_day, periods_day_next; // civil day on which held periods were looked at; of the open transaction
     struct guesses guesses;                // of tokens; the writer's
+    uint64_t end;                          // of the journal, in this transaction
+    struct keeper *_Atomic keeper;         // of the marker; NULL: none runs
     uint64_t started_ms;
     bool scrubbed;              // the whole store has been read since the start
     struct scrub_report *found; // at the start; NULL: nothing, or entered already
@@ -52,6 +55,16 @@ struct station {
 
 // Opens it; `threaded`: with a writer of its own, for a node. As station_open().
 enum error_code station_open_as(const char *directory, bool threaded, struct station **ret, struct error *error);
+// Writes the marker as of the last commit. Not while the keeper runs (station_keep.c).
+enum error_code station_mark(struct station *station, bool clean, struct error *error);
+// The marker says from now on that the store was put back from a copy, and which incarnation is asked for.
+enum error_code station_suspend(struct station *station, struct error *error);
+// Keeps the marker near the journal's end while the node runs (station_keep.c), on a thread of its own. ERR_MEMORY.
+enum error_code keeper_start(struct station *station, struct error *error);
+void keeper_stop(struct station *station);    // takes one that was not started; once
+void keeper_destroy(struct station *station); // after the writer's end, whose commits it is told
+// A commit made the journal end at `end`. Any thread; never waits for the disk.
+void keeper_note(struct station *station, uint64_t end);
 // One line on stderr: time, ALARM or nothing, text.
 void station_log(void *unused, bool alarm, const char *text);
 // What is in force now takes the place of what was; who holds the old one goes on with it. Consumes `documents`.

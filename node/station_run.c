@@ -12,11 +12,13 @@
 // ---- running
 
 static struct engine *_Atomic running; // for the signal handler, which may run on any thread
+static atomic_bool asked_to_stop;      // also while no engine runs
 
 static void on_signal(int signal)
 {
     (void)signal;
     struct engine *engine = running;
+    atomic_store(&asked_to_stop, true);
     if (engine)
         engine_stop(engine);
 }
@@ -79,6 +81,7 @@ static enum error_code start_engine(struct station *station, struct error *error
         .generation = station->meta.generation,
         .sign_key = &station->identity.sign.secret_key,
         .starts = station->restored ? 0 : station->meta.starts,
+        .asks = station->restored ? station->marker.wants : 0,
         .hooks = station_engine_hooks(station),
     };
     return engine_create(&config, &station->engine, error);
@@ -105,31 +108,38 @@ static enum error_code open_patiently(const char *directory, struct station **re
     return code;
 }
 
-enum error_code station_run(const char *directory, struct error *error)
+static void say_ready(const struct station *station)
 {
-    struct station *station;
-    quiet_process();
-    enum error_code code = open_patiently(directory, &station, error);
-    if (code != OK)
-        return code;
+    char text[500];
+    snprintf(text, sizeof text, "station of unit %s ready%s%s%s", station->self.unit, *station->config.listen ? ", children at " : "",
+             *station->config.listen ? engine_listen(station->engine) : "",
+             !station->restored        ? ""
+             : station->ancestor_count ? ", READ-ONLY: the store was put back from a copy; asks the parent for the next incarnation"
+                                       : ", READ-ONLY: the store was put back from a copy; see 'sanji recover --help'");
+    station_log(NULL, station->restored, text);
+}
+
+static enum error_code work(struct station *station, struct error *error)
+{
     if (keyring_damaged(station->keyring))
         station_log(NULL, true, "keys/keyring has damaged rows: those keys must be granted anew; run verify");
-    code = start_engine(station, error);
+    enum error_code code = start_engine(station, error);
     if (code == OK) {
         struct sigaction action = {.sa_handler = on_signal};
         running = station->engine;
         sigaction(SIGINT, &action, NULL);
         sigaction(SIGTERM, &action, NULL);
-        struct control_config control = {.dir = directory, .handle = on_request, .context = station};
+        if (asked_to_stop)
+            engine_stop(station->engine);
+        struct control_config control = {.dir = station->directory, .handle = on_request, .context = station};
         code = control_start(&control, &station->control, error);
     }
     if (code == OK)
         code = station_scrub_start(station, error);
+    if (code == OK && !station->restored)
+        code = keeper_start(station, error);
     if (code == OK) {
-        char text[400];
-        snprintf(text, sizeof text, "station of unit %s ready%s%s%s", station->self.unit, *station->config.listen ? ", children at " : "",
-                 *station->config.listen ? engine_listen(station->engine) : "", station->restored ? ", READ-ONLY (restored)" : "");
-        station_log(NULL, station->restored, text);
+        say_ready(station);
         code = engine_run(station->engine, error);
     }
     station_scrub_stop(station);
@@ -138,13 +148,46 @@ enum error_code station_run(const char *directory, struct error *error)
         if (error)
             *error = station->failure;
     }
+    return code;
+}
+
+// Ends what work() began. `ret_again`: another start follows, in another incarnation or to ask for one.
+static enum error_code end_work(struct station *station, bool *ret_again, struct error *error)
+{
+    enum engine_end end = station->engine ? engine_end(station->engine) : ENGINE_STOPPED;
+    bool suspends = end == ENGINE_RESTORED || end == ENGINE_SPENT;
+    if (suspends)
+        station->restored = true; // from here on nothing more is recorded
     control_stop(station->control);
+    keeper_stop(station);
     running = NULL;
     // The writer ends first: it may still wake the engine.
     writer_destroy(station->writer);
     station->writer = NULL;
+    keeper_destroy(station);
     engine_destroy(station->engine);
     station->engine = NULL;
-    station_close(station);
+    if (end == ENGINE_SPENT)
+        station->marker.restored = false; // what it asks for is another one
+    *ret_again = end != ENGINE_STOPPED;
+    return suspends ? station_suspend(station, error) : OK;
+}
+
+enum error_code station_run(const char *directory, struct error *error)
+{
+    bool again = true;
+    enum error_code code = OK;
+    quiet_process();
+    asked_to_stop = false;
+    while (code == OK && again && !asked_to_stop) {
+        struct station *station;
+        code = open_patiently(directory, &station, error);
+        if (code != OK)
+            return code;
+        code = work(station, error);
+        enum error_code ended = end_work(station, &again, code == OK ? error : NULL);
+        code = code != OK ? code : ended;
+        station_close(station);
+    }
     return code;
 }

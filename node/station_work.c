@@ -118,6 +118,7 @@ static void on_before_commit(void *context, struct txn *txn, struct grown *grown
     if (station->owes_alarm)
         tell_of_full(station, txn);
     author_finish(station->author, txn, grown);
+    station->end = journal_end(txn);
     enum error_code code = keyring_sync(station->keyring, &error);
     if (code != OK)
         txn_fail(txn, code, error.detail);
@@ -165,6 +166,7 @@ static void on_committed(void *context)
         station_replace_documents(station, station->next);
     station->next = NULL;
     station->periods_day = station->periods_day_next;
+    keeper_note(station, station->end);
     if (station->stated)
         due_in(station, QUIET_MS);
 }

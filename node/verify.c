@@ -45,6 +45,7 @@ struct verifying {
     uint64_t now_ms;     // when the last batch was committed: the records are replayed as of then
     uint64_t last_ms;    // the latest time of any batch: later than now_ms when the clock went back
     bool unstated;       // the replayed records could not be stated: nothing to compare
+    bool incomplete;     // own records are not all here, or not to be opened: they do not amount to what was stated
     struct arena arena;
 };
 
@@ -203,7 +204,9 @@ static void replay_record(struct verifying *verifying, const struct batch_row *r
     if (!verifying->keyring || !verifying->desk.codebook)
         return;
     verifying->report->records++;
-    if (records_replay(&verifying->records.desk, entry->content, &entry->key, &reason) == VERDICT_REJECTED)
+    enum verdict verdict = records_replay(&verifying->records.desk, entry->content, &entry->key, true, &reason);
+    verifying->incomplete |= verdict == VERDICT_HELD;
+    if (verdict == VERDICT_REJECTED)
         differs(verifying, tr("position %llu: own record can't be replayed: %s", "位置 %llu：本站记录无法重放：%s"),
                 (unsigned long long)row->position, reason ? reason : "");
 }
@@ -222,12 +225,13 @@ static void apply_again(struct verifying *verifying, const struct batch_row *row
                               &reason);
     }
     static const struct station_id here;
-    bool own = station_equal(&row->from, &here);
-    // Announcements need the documents, which the scratch store has not; what this station signed itself it did not judge.
+    bool made_here = station_equal(&row->from, &here), own = station_equal(&header->feed.station, &verifying->self.station);
     struct quarantined mended;
     if (quarantine_of_batch(verifying->txn, row->position, &mended))
         verdict = row->verdict; // what was judged may have been lost with the row
-    if (!own && verdict != row->verdict && header->feed.audience == SANJI__AUDIENCE__UP)
+    // Announcements need the documents, which the scratch store has not; what this station signed itself it did not judge, but for what
+    // came back after a restore.
+    if (!made_here && verdict != row->verdict && header->feed.audience == SANJI__AUDIENCE__UP)
         differs(verifying, tr("position %llu: judged otherwise than when it came (%s)", "位置 %llu：判定与到达时不同（%s）"),
                 (unsigned long long)row->position, reason ? reason : "");
     for (uint32_t i = 0; own && i < header->count; i++)
@@ -317,6 +321,8 @@ static void check_batch(struct verifying *verifying, const struct batch_row *row
         differs(verifying, tr("position %llu: %s", "位置 %llu：%s"), (unsigned long long)row->position, error.detail);
         return;
     }
+    if (row->body.size == 0 && station_equal(&header.feed.station, &verifying->self.station))
+        verifying->incomplete = true;
     if (row->body.size) {
         report->entries += header.count;
         apply_again(verifying, row, &header, signer);
@@ -560,7 +566,7 @@ static enum error_code compare(struct verifying *verifying, struct error *error)
         compare_table(verifying, replayed, TABLE_RECORD_IDS);
         int offset = verifying->desk.codebook ? verifying->desk.codebook->tz_minutes : 0;
         // Birthdays that came while the station was off are stated at its next start: until then the figures are those of the last day.
-        if (records_next_edge(verifying->txn) > civil_of_instant(verifying->last_ms, offset))
+        if (!verifying->incomplete && records_next_edge(verifying->txn) > civil_of_instant(verifying->last_ms, offset))
             compare_totals(verifying, replayed);
     }
     txn_abort(folded);

@@ -55,6 +55,22 @@ void author_context(struct author *author, uint64_t time_ms, const struct hash *
 
 static void fail(struct txn *txn, const struct error *error) { txn_fail(txn, error->code, error->detail); }
 
+// The heads that a new incarnation's feed follows: of this station's earlier feeds for the same lane and audience, newest first. As many as
+// a header holds: the ones before were named by those.
+enum { FOLLOWED_MAX = 16 };
+static uint32_t find_followed(struct txn *txn, const struct feed_key *feed, struct head *follows)
+{
+    struct feed_key key;
+    struct feed_state state;
+    uint32_t id, count = 0;
+    for (bool more = feed_next_of(txn, &feed->station, NULL, &id, &key, &state); more && count < FOLLOWED_MAX;
+         more = feed_next_of(txn, &feed->station, &key, &id, &key, &state))
+        if (key.ordinal < feed->ordinal && key.lane == feed->lane && key.audience == feed->audience &&
+            station_equal(&key.addressee, &feed->addressee) && state.next > 1)
+            follows[count++] = (struct head){.feed = key, .next = state.next, .last = state.last, .bodies = state.bodies};
+    return count;
+}
+
 // Signs the open batch, journals it and puts it into its streams. `ret` may be NULL.
 static void sign(struct author *author, struct txn *txn, struct draft *draft, struct author_batch *ret)
 {
@@ -63,9 +79,11 @@ static void sign(struct author *author, struct txn *txn, struct draft *draft, st
     uint8_t signature[SIGNATURE_SIZE];
     struct error error = {0};
     draft->open = false;
+    struct head follows[FOLLOWED_MAX];
+    uint32_t follows_count = draft->state.next == 1 && draft->feed.ordinal > 1 ? find_followed(txn, &draft->feed, follows) : 0;
     if (batch_draft_sign(&draft->batch, &draft->state, author->config.self, author->config.sign_key, author->time_ms,
-                         hash_is_zero(&author->codebook) ? NULL : &author->codebook, NULL, 0, &header_wire, &header, signature,
-                         &error) != OK) {
+                         hash_is_zero(&author->codebook) ? NULL : &author->codebook, follows, follows_count, &header_wire, &header,
+                         signature, &error) != OK) {
         fail(txn, &error);
     } else {
         struct batch_row row = {

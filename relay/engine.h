@@ -42,6 +42,7 @@ struct engine_config {
     // For signed heads (engine_heads.h); NULL or 0: none are signed, as by a station that may not sign in its incarnation.
     const struct secret_key *sign_key;
     uint64_t starts; // how often the station was started: grows with every start
+    uint64_t asks; // a restored station: nonce of the incarnation that it asks its parent for; 0: it was not restored
     struct engine_hooks hooks;
 };
 
@@ -56,6 +57,17 @@ enum error_code engine_run(struct engine *engine, struct error *error);
 void engine_begin(struct engine *engine);
 void engine_turn(struct engine *engine);
 void engine_stop(struct engine *engine); // any thread, or a signal handler
+
+// Why engine_run() returned, or, in pieces, why engine_turn() must not be called again. What comes next: relay/incarnation.h.
+enum engine_end {
+    ENGINE_STOPPED,  // asked to; or not at all yet
+    ENGINE_RESTORED, // a peer proved that the store is not the one that signed last: incarnation_suspend(), and start again
+    ENGINE_SPENT,    // the incarnation that it asks for was used before: the same with another nonce
+    ENGINE_OPENED,   // the next incarnation is committed: start again
+};
+enum engine_end engine_end(const struct engine *engine);
+// For a restored station without a parent: (ordinal, config.asks) was opened in a commit; ends as ENGINE_OPENED. Any thread.
+void engine_opened(struct engine *engine);
 void engine_wake(struct engine *engine); // the writer's `done` hook
 
 // For status, from any other thread while engine_run() is running; otherwise returns 0. At most `max` links, the parent's first. Waits for

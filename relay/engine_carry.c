@@ -58,7 +58,17 @@ static void send_hello(struct engine *engine, const struct core_update *update)
     struct core_hello hello = update->hello;
     hello.ordinal = engine->config.ordinal;
     hello.nonce = engine->config.nonce;
-    link_encode_hello(slot->session, &hello, &engine->config.self->hash, codebook, units, &engine->out);
+    struct head own[OWN_HEADS_MAX];
+    uint32_t own_count = 0;
+    if (slot->parent && engine->config.asks) {
+        hello.wants_incarnation = true;
+        hello.nonce = engine->config.asks;
+        own_count = engine_heads_of(engine, &engine->config.self->station, own, OWN_HEADS_MAX);
+        engine->grant.ordinal = 0; // granted anew in this session
+    } else if (!slot->parent) {
+        own_count = engine_heads_of(engine, &slot->station, own, REPLY_HEADS_MAX);
+    }
+    link_encode_hello(slot->session, &hello, &engine->config.self->hash, codebook, units, own, own_count, &engine->out);
     send_link(engine, update->link, no_body);
 }
 
@@ -102,6 +112,8 @@ static void send_heads(struct engine *engine, const struct core_update *update)
         send_link(engine, update->link, no_body);
     } while (!last);
 }
+
+void engine_send_out(struct engine *engine, uint32_t link) { send_link(engine, link, no_body); }
 
 // ---- what the core asks for
 
@@ -156,6 +168,8 @@ bool engine_alarm(struct engine *engine, const char *kind, const char *text)
 
 static void raise_alarm(struct engine *engine, const struct core_update *update)
 {
+    if (update->alarm == ALARM_PEER_HOLDS_MORE && engine->links.slots[update->link].parent)
+        engine_found_restored(engine, "the parent holds more of this station's rows than the store does: it was put back from a copy");
     static const char *const kinds[] = {"none", "body-withheld", "peer-restored", "peer-holds-more", "protocol", "forged", "version"};
     char id[2 * STATION_ID_SIZE + 1], text[160];
     crypto_hex(bytes_of(engine->links.slots[update->link].station.bytes, STATION_ID_SIZE), id);

@@ -8,6 +8,7 @@
 
 #include "relay/engine_heads.h"
 #include "relay/engine_links.h"
+#include "relay/incarnation.h"
 
 enum {
     POOL_BYTES = 32 * 1024 * 1024, // parts in assembly over all links; a quarter of what a 1,300-station herd may cost
@@ -17,8 +18,16 @@ enum {
     JOINS_MAX = 512,           // join requests with the writer: as many as may come at once (gate.h); whoever finds no place asks again
     LOOK_AGAIN_MS = 10 * 1000, // after a stream could not be read: for want of memory or readers, or because a row of it is damaged
     SELF_TEST_MS = 3600 * 1000,
-    WAITING_MS = 5,       // until a full pipe is tried again
-    TICK_AGAIN_MS = 1000, // after the writer had no room for a tick
+    REPLY_HEADS_MAX = 2 * LANES, // of a child's feeds in every answer to its hello: two incarnations, about 1 KB
+    GRANT_JOBS_MAX = 16,         // of restored children at once, with the writer: 7 KB each; whoever finds no place asks again
+    WAITING_MS = 5,              // until a full pipe is tried again
+    TICK_AGAIN_MS = 1000,        // after the writer had no room for a tick
+};
+
+// What the parent granted a restored station: it opens when it holds all of it.
+struct waited_grant {
+    uint32_t ordinal, count;
+    struct head heads[GRANT_HEADS_MAX];
 };
 
 struct engine {
@@ -51,6 +60,11 @@ struct engine {
     uint64_t quarantined;   // entries when last looked
     uint64_t self_test_ms;  // when the door is tried next
     struct error failure;   // why the node stops by itself
+    enum engine_end end;
+    atomic_bool opened;        // engine_opened() was called
+    struct waited_grant grant; // of this session's parent; ordinal 0: none yet
+    bool opening;              // it is with the writer
+    uint32_t grants;           // asked by children, with the writer
     atomic_bool stop;
     const struct transport_event *message;      // being handled
     struct bytes piece_header, piece_signature; // of the push being handled
@@ -85,6 +99,22 @@ void engine_send(struct engine *engine, uint32_t link);
 // One read transaction serves everything that one turn of the loop reads; NULL: none to be had just now.
 struct txn *engine_reader(struct engine *engine);
 void engine_reader_end(struct engine *engine);
+
+// Sends what is in engine->out on the link, without a body.
+void engine_send_out(struct engine *engine, uint32_t link);
+// Tells the core what grew in a commit.
+void engine_tell_grown(struct engine *engine, const struct grown *grown);
+
+// engine_grant.c
+void engine_end_with(struct engine *engine, enum engine_end end, const char *why); // the first end counts; `why` may be NULL
+void engine_found_restored(struct engine *engine, const char *why);                // ends it, unless it knows
+// What is held of a station's feeds for the tiers above, newest incarnations first.
+uint32_t engine_heads_of(struct engine *engine, const struct station_id *station, struct head *heads, uint32_t max);
+// The parent's word on our own feeds: ends the engine if it proves that the store was put back from a copy.
+void engine_check_own(struct engine *engine, uint32_t link, const struct head *heads, uint32_t count);
+void engine_handle_ask(struct engine *engine, uint32_t link, const struct link_in *in);
+void engine_handle_grant(struct engine *engine, uint32_t link, const struct link_in *in);
+void engine_look_whole(struct engine *engine); // something was committed: whether all that was granted is here
 
 // engine_peers.c
 void engine_add_all(struct engine *engine);

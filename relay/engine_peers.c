@@ -56,6 +56,8 @@ bool engine_enrolled(void *context, const struct public_key *key)
 
 static void handle_heads(struct engine *engine, uint32_t link, const struct link_in *in)
 {
+    if (!in->heads.want)
+        engine_check_own(engine, link, in->heads.heads, in->heads.count);
     struct core_event event = engine_event(in->heads.want ? EVENT_HEADS_WANTED : EVENT_HEADS_ALL, link);
     event.session = in->session;
     event.channel = in->channel;
@@ -73,6 +75,7 @@ static void handle_decoded(struct engine *engine, uint32_t link, const struct li
     event.channel = in->channel;
     switch (in->type) {
     case LINK_HELLO:
+        engine_check_own(engine, link, in->hello.own, in->hello.own_count);
         event.type = EVENT_HELLO;
         event.fresh = crypto_random_u64();
         event.hello = &in->hello.hello;
@@ -107,7 +110,8 @@ static void handle_decoded(struct engine *engine, uint32_t link, const struct li
         event.error.retry_ms = in->error.retry_ms;
         break;
     case LINK_GRANT:
-        event.type = EVENT_HEARD; // a station that was not restored asked for none
+        event.type = EVENT_HEARD;
+        engine_handle_grant(engine, link, in);
         break;
     case LINK_WANT:
         event.type = EVENT_HEARD;
@@ -119,6 +123,9 @@ static void handle_decoded(struct engine *engine, uint32_t link, const struct li
         return;
     }
     engine_step(engine, &event);
+    struct core_link_status status;
+    if (in->type == LINK_HELLO && in->hello.hello.wants_incarnation && core_link(engine->core, link, &status) && status.state == LINK_LIVE)
+        engine_handle_ask(engine, link, in);
 }
 
 void engine_handle_message(struct engine *engine, const struct transport_event *message)
@@ -212,6 +219,12 @@ static void after_arrival(struct engine *engine, struct arrival_job *job)
     struct core_event event = engine_event(EVENT_HELD, job->link);
     event.channel = job->channel;
     event.session = job->session;
+    if (job->code == OK && job->outcome == RECEIVED_OWN) {
+        arrival_finish(&job->arrival);
+        free(job);
+        engine_found_restored(engine, "the parent sent a batch that this station signed and does not hold");
+        return;
+    }
     if (job->code == OK && (job->outcome == RECEIVED || job->outcome == RECEIVED_BODILESS)) {
         event.mark = (struct core_mark){job->mark.generation, job->mark.headers, job->mark.bodies};
         if (job->arrival.mended)
@@ -257,6 +270,24 @@ void engine_look_again(struct engine *engine)
         }
 }
 
+void engine_tell_grown(struct engine *engine, const struct grown *grown)
+{
+    for (unsigned lane = 1; lane <= LANES; lane++) {
+        if (grown->up[lane - 1] && engine->config.parent)
+            engine_extended(engine, 0, SANJI__STREAM__STREAM_UP, lane, grown->up[lane - 1]);
+        if (grown->down_all[lane - 1])
+            engine_extended(engine, UINT32_MAX, SANJI__STREAM__STREAM_DOWN_ALL, lane, grown->down_all[lane - 1]);
+    }
+    for (uint32_t i = 0; i < grown->one_count; i++) {
+        uint32_t link;
+        if (links_find_station(&engine->links, &grown->one[i].peer, &link))
+            engine_extended(engine, link, SANJI__STREAM__STREAM_DOWN_ONE, grown->one[i].lane, grown->one[i].end);
+    }
+    if (grown->more)
+        engine_look_again(engine);
+    engine_heads_grown(engine, grown);
+}
+
 void engine_after_commit(struct engine *engine)
 {
     struct grown grown;
@@ -265,19 +296,9 @@ void engine_after_commit(struct engine *engine)
     while ((job = writer_take(engine->config.writer, &grown)))
         after_arrival(engine, job);
     engine_reader_end(engine); // nor must a commit be missed that came while those were handled: `grown` names it
-    for (unsigned lane = 1; lane <= LANES; lane++) {
-        if (grown.up[lane - 1] && engine->config.parent)
-            engine_extended(engine, 0, SANJI__STREAM__STREAM_UP, lane, grown.up[lane - 1]);
-        if (grown.down_all[lane - 1])
-            engine_extended(engine, UINT32_MAX, SANJI__STREAM__STREAM_DOWN_ALL, lane, grown.down_all[lane - 1]);
-    }
-    for (uint32_t i = 0; i < grown.one_count; i++) {
-        uint32_t link;
-        if (links_find_station(&engine->links, &grown.one[i].peer, &link))
-            engine_extended(engine, link, SANJI__STREAM__STREAM_DOWN_ONE, grown.one[i].lane, grown.one[i].end);
-    }
-    if (grown.more)
-        engine_look_again(engine);
-    engine_heads_grown(engine, &grown);
+    engine_tell_grown(engine, &grown);
     engine_count_damage(engine);
+    engine_look_whole(engine);
+    if (atomic_load(&engine->opened))
+        engine_end_with(engine, ENGINE_OPENED, "a new incarnation is open; the links begin anew");
 }

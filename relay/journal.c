@@ -179,6 +179,31 @@ bool feed_read(struct txn *txn, uint32_t id, struct feed_key *ret_key, struct fe
     return true;
 }
 
+bool feed_next_of(struct txn *txn, const struct station_id *station, const struct feed_key *after, uint32_t *ret_id,
+                  struct feed_key *ret_key, struct feed_state *ret)
+{
+    uint8_t key[FEED_KEY_SIZE];
+    struct feed_key found = {0};
+    if (after) {
+        feed_key_encode(after, key);
+    } else { // behind the last that can be
+        memset(key, 0xff, sizeof key);
+        memcpy(key, station->bytes, STATION_ID_SIZE);
+    }
+    struct cursor *cursor = cursor_open(txn, TABLE_FEED_IDS);
+    if (cursor)
+        cursor_seek(cursor, bytes_of(key, sizeof key));
+    bool more = cursor && cursor_prev(cursor) && cursor_key(cursor).size == FEED_KEY_SIZE &&
+                memcmp(cursor_key(cursor).data, station->bytes, STATION_ID_SIZE) == 0;
+    if (more)
+        feed_key_decode(cursor_key(cursor).data, &found);
+    cursor_close(cursor);
+    if (!more || !feed_find(txn, &found, ret_id, ret))
+        return false;
+    *ret_key = found;
+    return true;
+}
+
 // ---- batches
 
 uint64_t journal_end(struct txn *txn)

@@ -32,6 +32,10 @@ bool feed_find(struct txn *txn, const struct feed_key *feed, uint32_t *ret_id, s
 uint32_t feed_add(struct txn *txn, const struct feed_key *feed); // a new id; state is feed_state_init(). A known feed: ERR_EXISTS
 void feed_write(struct txn *txn, uint32_t id, const struct feed_state *state);
 bool feed_read(struct txn *txn, uint32_t id, struct feed_key *ret_key, struct feed_state *ret); // ids are 1, 2, 3 ...; false past the last
+// Feeds of one station, the last in order of feed keys first: those of its newest incarnation. The first, or the one that comes after
+// `after` this way. False at the end, or when the transaction failed.
+bool feed_next_of(struct txn *txn, const struct station_id *station, const struct feed_key *after, uint32_t *ret_id,
+                  struct feed_key *ret_key, struct feed_state *ret);
 
 // ---- batches
 enum verdict { VERDICT_NONE, VERDICT_APPLIED, VERDICT_REJECTED, VERDICT_DEFERRED, VERDICT_HELD /* header alone, or not ours to read */ };

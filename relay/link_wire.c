@@ -69,7 +69,7 @@ static bool heads_in(Sanji__Head **from, size_t count, struct arena *arena, cons
 
 // ---- decoding
 
-static bool hello_in(const Sanji__Hello *from, uint64_t session, struct link_in *ret)
+static bool hello_in(const Sanji__Hello *from, uint64_t session, struct arena *arena, struct link_in *ret)
 {
     struct core_hello *hello = &ret->hello.hello;
     *hello = (struct core_hello){
@@ -97,7 +97,10 @@ static bool hello_in(const Sanji__Hello *from, uint64_t session, struct link_in 
         if (!copy_hash(&held->staged_header, &hello->staged[channel].header))
             return false;
     }
-    return true;
+    if (from->n_own > (from->wants_incarnation || from->reply ? HELLO_OWN_MAX : 0))
+        return false;
+    ret->hello.own_count = (uint32_t)from->n_own;
+    return heads_in(from->own, from->n_own, arena, &ret->hello.own);
 }
 
 static bool push_in(const Sanji__Push *from, size_t body_size, struct link_in *ret)
@@ -155,7 +158,7 @@ static bool message_in(const Sanji__LinkMessage *from, size_t body_size, struct 
     switch (from->message_case) {
     case SANJI__LINK_MESSAGE__MESSAGE_HELLO:
         ret->type = LINK_HELLO;
-        return hello_in(from->hello, from->session, ret);
+        return hello_in(from->hello, from->session, arena, ret);
     case SANJI__LINK_MESSAGE__MESSAGE_HEADS:
         ret->type = LINK_HEADS;
         ret->heads.last = from->heads->last;
@@ -242,12 +245,33 @@ static void finish(Sanji__LinkMessage *message, Sanji__LinkMessage__MessageCase 
     codec_pack(message, ret);
 }
 
+// A list of heads to be packed, in the caller's memory.
+struct heads_out {
+    Sanji__Head rows[HEADS_PAGE_MAX], *pointers[HEADS_PAGE_MAX];
+    Sanji__Feed feeds[HEADS_PAGE_MAX];
+};
+
+static Sanji__Head **heads_out(const struct head *heads, uint32_t count, struct heads_out *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        sanji__head__init(&out->rows[i]);
+        feed_out(&heads[i].feed, &out->feeds[i]);
+        out->rows[i].feed = &out->feeds[i];
+        out->rows[i].next = heads[i].next;
+        out->rows[i].header = hash_binary(&heads[i].last);
+        out->rows[i].bodies = heads[i].bodies;
+        out->pointers[i] = &out->rows[i];
+    }
+    return out->pointers;
+}
+
 void link_encode_hello(uint64_t session, const struct core_hello *from, const struct hash *certificate, uint32_t codebook, uint32_t units,
-                       struct buffer *ret)
+                       const struct head *own, uint32_t own_count, struct buffer *ret)
 {
     Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
     Sanji__Hello hello = SANJI__HELLO__INIT;
     Sanji__Held held[CORE_CHANNELS], *rows[CORE_CHANNELS];
+    struct heads_out heads;
     hello.version_min = from->version_min;
     hello.version_max = from->version_max;
     hello.certificate = hash_binary(certificate);
@@ -276,6 +300,8 @@ void link_encode_hello(uint64_t session, const struct core_hello *from, const st
         rows[hello.n_held++] = row;
     }
     hello.held = rows;
+    hello.own = heads_out(own, own_count < HELLO_OWN_MAX ? own_count : HELLO_OWN_MAX, &heads);
+    hello.n_own = own_count < HELLO_OWN_MAX ? own_count : HELLO_OWN_MAX;
     message.hello = &hello;
     finish(&message, SANJI__LINK_MESSAGE__MESSAGE_HELLO, session, ret);
 }
@@ -285,25 +311,27 @@ void link_encode_heads(uint64_t session, unsigned channel, const struct head *he
 {
     Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
     Sanji__HeadsPage page = SANJI__HEADS_PAGE__INIT;
-    Sanji__Head rows[HEADS_PAGE_MAX], *pointers[HEADS_PAGE_MAX];
-    Sanji__Feed feeds[HEADS_PAGE_MAX];
+    struct heads_out rows;
     page.stream = core_channel_stream(channel);
     page.lane = core_channel_lane(channel);
-    for (uint32_t i = 0; i < count && i < HEADS_PAGE_MAX; i++) {
-        sanji__head__init(&rows[i]);
-        feed_out(&heads[i].feed, &feeds[i]);
-        rows[i].feed = &feeds[i];
-        rows[i].next = heads[i].next;
-        rows[i].header = hash_binary(&heads[i].last);
-        rows[i].bodies = heads[i].bodies;
-        pointers[i] = &rows[i];
-        page.n_heads = i + 1;
-    }
-    page.heads = pointers;
+    page.n_heads = count < HEADS_PAGE_MAX ? count : HEADS_PAGE_MAX;
+    page.heads = heads_out(heads, (uint32_t)page.n_heads, &rows);
     page.last = last;
     page.want = want;
     message.heads = &page;
     finish(&message, SANJI__LINK_MESSAGE__MESSAGE_HEADS, session, ret);
+}
+
+void link_encode_grant(uint64_t session, uint32_t ordinal, const struct head *heads, uint32_t count, struct buffer *ret)
+{
+    Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
+    Sanji__Grant grant = SANJI__GRANT__INIT;
+    struct heads_out rows;
+    grant.ordinal = ordinal;
+    grant.n_heads = count < HEADS_PAGE_MAX ? count : HEADS_PAGE_MAX;
+    grant.heads = heads_out(heads, (uint32_t)grant.n_heads, &rows);
+    message.grant = &grant;
+    finish(&message, SANJI__LINK_MESSAGE__MESSAGE_GRANT, session, ret);
 }
 
 void link_encode_push(uint64_t session, const struct link_push *from, struct buffer *ret)

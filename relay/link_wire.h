@@ -27,6 +27,8 @@ struct link_in {
             struct core_hello hello;
             struct hash certificate;
             uint32_t codebook, units;
+            const struct head *own; // of a child's feeds: its own word with wants_incarnation, its parent's with reply
+            uint32_t own_count;
         } hello;
         struct {
             const struct head *heads;
@@ -72,10 +74,13 @@ struct link_in {
 // header and signature, or an object's hash, with the first piece and only there.
 enum error_code link_decode(struct bytes wire, size_t body_size, struct arena *arena, struct link_in *ret, struct error *error);
 
-// Each appends one message; a failed allocation shows in ret->failed. `session` is the sender's own.
+// Each appends one message; a failed allocation shows in ret->failed. `session` is the sender's own. `own`: at most HELLO_OWN_MAX.
 void link_encode_hello(uint64_t session, const struct core_hello *hello, const struct hash *certificate, uint32_t codebook, uint32_t units,
-                       struct buffer *ret);
-enum { HEADS_PAGE_MAX = 128 }; // 15 KB: half of MESSAGE_MAX
+                       const struct head *own, uint32_t own_count, struct buffer *ret);
+enum {
+    HEADS_PAGE_MAX = 128, // 15 KB: half of MESSAGE_MAX
+    HELLO_OWN_MAX = 64,
+};
 void link_encode_heads(uint64_t session, unsigned channel, const struct head *heads, uint32_t count, bool last, bool want,
                        struct buffer *ret);
 struct link_push {
@@ -86,6 +91,8 @@ struct link_push {
     struct hash object;
     uint32_t size, offset;
 };
+// The parent's word on the child's next incarnation. At most HEADS_PAGE_MAX heads.
+void link_encode_grant(uint64_t session, uint32_t ordinal, const struct head *heads, uint32_t count, struct buffer *ret);
 void link_encode_push(uint64_t session, const struct link_push *push, struct buffer *ret);
 void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes,
                      uint64_t received_position, uint32_t received_offset, struct buffer *ret);

@@ -7,11 +7,11 @@
 
 enum {
     CHECKSUM_SIZE = 16,
-    MARKER_MAX = 256, // bytes of the file: 16 + 104 at most
+    MARKER_MAX = 256, // bytes of the file: 16 + 115 at most
 };
 
 static const char marker_name[] = "marker";
-static const struct codec_limits limits = {.bytes_max = MARKER_MAX, .elements_max = 8};
+static const struct codec_limits limits = {.bytes_max = MARKER_MAX, .elements_max = 10};
 
 enum error_code marker_write(const char *directory, const struct marker *marker, struct error *error)
 {
@@ -25,6 +25,8 @@ enum error_code marker_write(const char *directory, const struct marker *marker,
     if (!hash_is_zero(&marker->digest))
         message.digest = (ProtobufCBinaryData){HASH_SIZE, (uint8_t *)marker->digest.bytes};
     message.clean = marker->clean;
+    message.restored = marker->restored;
+    message.wants = marker->wants;
     struct buffer file = {0};
     uint8_t *checksum = buffer_extend(&file, CHECKSUM_SIZE);
     if (checksum)
@@ -79,6 +81,10 @@ static enum error_code decode(struct bytes file, const char *directory, struct m
             code = codec_copy(field.bytes, marker.digest.bytes, HASH_SIZE, "digest", NULL);
         else if (field.number == 8)
             marker.clean = true;
+        else if (field.number == 9)
+            marker.restored = true;
+        else if (field.number == 10)
+            marker.wants = field.value;
     }
     if (code || !has_format || !has_station)
         return damaged(error, directory);

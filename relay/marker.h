@@ -10,9 +10,11 @@ struct marker {
     uint32_t ordinal;
     uint64_t nonce;
     uint64_t starts;
-    uint64_t end;       // journal position at the last clean stop or start
+    uint64_t end;       // journal position when it was written
     struct hash digest; // of the journal row at `end`; zero: empty journal
     bool clean;
+    bool restored;  // the store was put back from a copy: nothing is signed until the next incarnation is open
+    uint64_t wants; // then: nonce of the incarnation that is asked for
 };
 
 // Replaces the file: old or new after a crash, never neither, durable when it returns. ERR_IO, ERR_FULL, ERR_MEMORY: the old one stands.

@@ -108,10 +108,17 @@ static enum received receive_object(const struct receiver *receiver, struct txn 
     return RECEIVED;
 }
 
-// Which way a batch may come: from below what is for above, from above what is for below.
+static bool is_own(const struct receiver *receiver, const struct arrival *arrival)
+{
+    return station_equal(&arrival->signer.station, &receiver->place.self->station);
+}
+
+// Which way a batch may come: from below what is for above, from above what is for below, and what this station lost of its own.
 static bool direction_allows(const struct receiver *receiver, const struct arrival *arrival)
 {
     const struct header *header = &arrival->decoded;
+    if (is_own(receiver, arrival))
+        return arrival->stream == SANJI__STREAM__STREAM_DOWN_ONE && header->feed.audience == SANJI__AUDIENCE__UP;
     if (arrival->stream == SANJI__STREAM__STREAM_UP)
         return header->feed.audience == SANJI__AUDIENCE__UP && arrival->signer.depth > receiver->place.self->depth;
     return header->feed.audience != SANJI__AUDIENCE__UP && arrival->signer.depth < receiver->place.self->depth;
@@ -164,7 +171,8 @@ static void catch_up(const struct receiver *receiver, struct txn *txn, const str
         struct header header;
         if (!journal_find(txn, feed_id, state->bodies, &position) || !journal_intact(txn, position) || !journal_read(txn, position, &row))
             return;
-        if (row.body.size == 0 && (header_decode(row.header, &header, NULL) != OK || entitled(receiver, &header, signer)))
+        bool own = station_equal(&signer->station, &receiver->place.self->station);
+        if (row.body.size == 0 && !own && (header_decode(row.header, &header, NULL) != OK || entitled(receiver, &header, signer)))
             return;
         state->bodies = row.first + row.count;
     }
@@ -390,7 +398,7 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     bool known = feed_find(txn, &header->feed, &feed_id, &state);
     if (!known)
         feed_state_init(&state);
-    bool has_body = arrival->body.size > 0, body_held = false;
+    bool own = is_own(receiver, arrival), has_body = arrival->body.size > 0, body_held = false;
     struct hash held_hash;
     const struct hash *held = NULL;
     struct batch_place place;
@@ -410,9 +418,13 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
         alarm_feed(txn, "wrong-way", &arrival->signer, header, arrival->received_ms);
         return RECEIVED_FORGED;
     }
-    bool right = entitled(receiver, header, &arrival->signer);
+    // Of its own, a station gets back what its parent has: a header alone stands, where the body was not to travel that far.
+    bool right = own ? has_body : entitled(receiver, header, &arrival->signer);
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
-    switch (feed_admit(&state, &claim, held, body_held, has_body && right)) {
+    enum admit admit = feed_admit(&state, &claim, held, body_held, has_body && right);
+    if (own && !receiver->restored && (admit == ADMIT_NEXT || admit == ADMIT_GAP))
+        return RECEIVED_OWN;
+    switch (admit) {
     case ADMIT_NEXT:
         if (!known)
             feed_id = feed_add(txn, &header->feed);

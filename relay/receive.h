@@ -41,6 +41,7 @@ struct receiver {
     void (*document)(void *context, struct txn *txn, const struct hash *hash, struct bytes content); // a document arrived
     struct entry *entries; // BATCH_ENTRIES_MAX, the writer's scratch
     struct author *author; // signs receipts for urgent batches from below; NULL: this station may not sign
+    bool restored;         // this station lost what it signed: its own batches come back, from its parent, and are taken
 };
 
 enum received {
@@ -48,6 +49,7 @@ enum received {
     RECEIVED_BODILESS, // stored as a header whose body was owed: only the header mark moves
     RECEIVED_GAP,      // a hole before it, or its certificate has not come: nothing stored
     RECEIVED_FORGED,   // refused for ever: nothing stored, but for an alarm when the peer had no business bringing it
+    RECEIVED_OWN,      // a batch that this station signed, and does not hold: it is not what it takes itself for. Nothing stored
 };
 // Stores the row with its effects and stream rows (added to `grown`): a batch once for each place of its feed. Another batch for a place
 // that is held, and what goes on from it, is kept as evidence and changes nothing else but the feed's mark of dispute (and the first

@@ -190,6 +190,22 @@ void route_batch(struct txn *txn, const struct place *place, const struct header
     }
 }
 
+void route_back(struct txn *txn, const struct place *place, const struct batch_row *row, const struct station_id *child,
+                struct grown *grown)
+{
+    struct header header;
+    struct certificate signer;
+    struct bytes wire;
+    enum object_kind kind;
+    uint64_t position = row->position;
+    bool bodiless = row->body.size == 0;
+    if (header_decode(row->header, &header, NULL) != OK || !object_read(txn, &header.certificate, &kind, &wire) ||
+        kind != OBJECT_CERTIFICATE || certificate_decode(wire, &signer, NULL) != OK)
+        return; // damage, and the transaction says so
+    struct stream one = {.stream = SANJI__STREAM__STREAM_DOWN_ONE, .lane = header.feed.lane, .peer = *child};
+    grown_one(grown, child, header.feed.lane, add(txn, place, &one, &signer, position, bodiless));
+}
+
 void route_document(struct txn *txn, const struct hash *document, struct grown *grown)
 {
     struct stream down = {.stream = SANJI__STREAM__STREAM_DOWN_ALL, .lane = SANJI__LANE__BULK};

@@ -33,6 +33,9 @@ void grown_merge(struct grown *to, const struct grown *from);
 // named yet it waits in the journal until route_learn() does.
 void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
                  uint64_t position, bool has_body, struct grown *grown);
+// Puts a batch of a child's own feed, which is held, back into the stream addressed to that child: it lost it. With its certificates.
+void route_back(struct txn *txn, const struct place *place, const struct batch_row *row, const struct station_id *child,
+                struct grown *grown);
 // Puts a document, which the objects have, into the bulk lane towards every child: once, whatever the calls.
 void route_document(struct txn *txn, const struct hash *document, struct grown *grown);
 // Remembers through which peer a station below is reached; the last word counts. A peer is reached through itself. When batches for the

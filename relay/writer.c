@@ -133,7 +133,7 @@ static void run_arrival(struct writer *writer, struct txn *txn, struct arrival_j
         return;
     }
     job->outcome = receive(&writer->receiver, txn, arrival, grown);
-    if (job->outcome == RECEIVED_GAP || job->outcome == RECEIVED_FORGED)
+    if (job->outcome == RECEIVED_GAP || job->outcome == RECEIVED_FORGED || job->outcome == RECEIVED_OWN)
         return;
     if (job->outcome == RECEIVED && mark.bodies == mark.headers && arrival->position > mark.headers)
         mark.bodies = arrival->position;

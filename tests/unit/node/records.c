@@ -572,8 +572,8 @@ static void replay_entry(void *context, uint32_t reach, uint32_t kind, bool seal
     const char *reason = NULL;
     if (kind != SANJI__ENTRY_KIND__RECORD)
         return;
-    assert_int_equal(records_replay(&replaying->to->desk, content, key, &reason), VERDICT_APPLIED);
-    assert_int_equal(records_replay(&replaying->to->desk, content, key, &reason), VERDICT_APPLIED);
+    assert_int_equal(records_replay(&replaying->to->desk, content, key, true, &reason), VERDICT_APPLIED);
+    assert_int_equal(records_replay(&replaying->to->desk, content, key, true, &reason), VERDICT_APPLIED);
     if (++replaying->applied % replaying->tick_every == 0)
         records_tick(&replaying->to->desk, 3);
 }
@@ -695,17 +695,17 @@ static void replay_tells_what_it_cannot_read(void **state)
     struct symmetric_key secret = {{9}};
     uint8_t junk[100] = {0};
     village_begin(village);
-    assert_int_equal(records_replay(&village->desk, bytes_of(junk, sizeof junk), &key, &reason), VERDICT_HELD);
+    assert_int_equal(records_replay(&village->desk, bytes_of(junk, sizeof junk), &key, true, &reason), VERDICT_HELD);
     assert_int_equal(keyring_add(village->keyring, &key, &secret, NULL), OK);
-    assert_int_equal(records_replay(&village->desk, bytes_of(junk, sizeof junk), &key, &reason), VERDICT_REJECTED);
+    assert_int_equal(records_replay(&village->desk, bytes_of(junk, sizeof junk), &key, true, &reason), VERDICT_REJECTED);
     assert_string_equal(reason, "a record that does not open");
     struct buffer sealed = {0};
     section_seal(&village->desk, &secret, &key, bytes_of_text("no record"), &sealed);
-    assert_int_equal(records_replay(&village->desk, buffer_bytes(&sealed), &key, &reason), VERDICT_REJECTED);
+    assert_int_equal(records_replay(&village->desk, buffer_bytes(&sealed), &key, true, &reason), VERDICT_REJECTED);
     assert_string_equal(reason, "a record that the codebook does not allow");
     buffer_finish(&sealed);
     village->desk.codebook = NULL;
-    assert_int_equal(records_replay(&village->desk, bytes_of(junk, sizeof junk), &key, &reason), VERDICT_DEFERRED);
+    assert_int_equal(records_replay(&village->desk, bytes_of(junk, sizeof junk), &key, true, &reason), VERDICT_DEFERRED);
     village->desk.codebook = village->codebook;
     assert_int_equal(txn_count(village->desk.txn, TABLE_RECORDS), 0);
     village_abort(village);

@@ -103,7 +103,7 @@ static void a_hello(void **state)
         hello.held[i] = (struct core_mark){.generation = 100 + i, .headers = 10 * i, .bodies = 9 * i};
     hello.staged[2] = (struct core_staged){.position = 44, .offset = 55, .header = hash_of(3)};
     hello.staged[3] = (struct core_staged){.position = 1, .offset = 2, .header = hash_of(4)}; // of a generation not known yet
-    link_encode_hello(session, &hello, &certificate, 5, 6, &wire->bytes);
+    link_encode_hello(session, &hello, &certificate, 5, 6, NULL, 0, &wire->bytes);
     struct link_in *in = round_trip(wire, 0, LINK_HELLO);
     assert_true(hash_equal(&in->hello.certificate, &certificate) && in->hello.codebook == 5 && in->hello.units == 6);
     const struct core_hello *got = &in->hello.hello;
@@ -116,7 +116,7 @@ static void a_hello(void **state)
     }
     hello = (struct core_hello){.session = session}; // as little as can be
     certificate = (struct hash){0};
-    link_encode_hello(session, &hello, &certificate, 0, 0, &wire->bytes);
+    link_encode_hello(session, &hello, &certificate, 0, 0, NULL, 0, &wire->bytes);
     in = round_trip(wire, 0, LINK_HELLO);
     assert_true(hash_is_zero(&in->hello.certificate) && !in->hello.hello.reply);
 }
