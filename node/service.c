@@ -10,6 +10,7 @@
 #include "node/proof.h"
 #include "node/receipts.h"
 #include "node/records.h"
+#include "node/recover.h"
 #include "node/statement.h"
 #include "record.pb-c.h"
 #include "relay/endpoint.h"
@@ -364,6 +365,8 @@ static enum error_code answer(struct answering *answering, const Sanji__Request 
         return answer_prove(answering, request->prove, error);
     case SANJI__REQUEST__REQUEST_INVITE:
         return answer_invite(answering, request->invite, error);
+    case SANJI__REQUEST__REQUEST_RECOVER:
+        return recover_answer(answering->station, request->recover->open, answering->out, error);
     case SANJI__REQUEST__REQUEST_STOP:
         return answer_stop(answering, error);
     case SANJI__REQUEST__REQUEST_RECEIPTS:

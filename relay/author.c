@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "envelope.pb-c.h"
+#include "relay/incarnation.h"
 
 // Feeds open at once in one transaction: lanes times audiences, and a few addressees.
 enum { DRAFTS_MAX = 16 };
@@ -58,6 +59,18 @@ static void fail(struct txn *txn, const struct error *error) { txn_fail(txn, err
 // The heads that a new incarnation's feed follows: of this station's earlier feeds for the same lane and audience, newest first. As many as
 // a header holds: the ones before were named by those.
 enum { FOLLOWED_MAX = 16 };
+
+static void follow_seen(const struct head *seen, struct head *follows, uint32_t *count)
+{
+    uint32_t at = 0;
+    while (at < *count && (follows[at].feed.ordinal != seen->feed.ordinal || follows[at].feed.nonce != seen->feed.nonce))
+        at++;
+    if (at == *count)
+        ++*count;
+    follows[at] = *seen;
+    follows[at].bodies = 1;
+}
+
 static uint32_t find_followed(struct txn *txn, const struct feed_key *feed, struct head *follows)
 {
     struct feed_key key;
@@ -68,6 +81,11 @@ static uint32_t find_followed(struct txn *txn, const struct feed_key *feed, stru
         if (key.ordinal < feed->ordinal && key.lane == feed->lane && key.audience == feed->audience &&
             station_equal(&key.addressee, &feed->addressee) && state.next > 1)
             follows[count++] = (struct head){.feed = key, .next = state.next, .last = state.last, .bodies = state.bodies};
+    struct head seen[SEEN_FEEDS_MAX]; // a root names what its children hold of it and it does not
+    uint32_t seen_count = feed->audience == SANJI__AUDIENCE__SUBTREE ? incarnation_seen(txn, &feed->station, seen, SEEN_FEEDS_MAX) : 0;
+    for (uint32_t i = 0; i < seen_count && count < FOLLOWED_MAX; i++)
+        if (seen[i].feed.lane == feed->lane && seen[i].feed.ordinal < feed->ordinal)
+            follow_seen(&seen[i], follows, &count);
     return count;
 }
 

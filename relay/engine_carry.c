@@ -134,10 +134,24 @@ static void log_state(struct engine *engine, const struct core_update *update)
         engine_heads_live(engine, update->link);
 }
 
+// Two stations with the same keys are found again and again until somebody stops one of them: said once a day.
+static bool said_lately(struct txn *txn, const struct alarm *alarm)
+{
+    enum { LOOKED_MAX = 32 };
+    static const uint64_t day_ms = 24ull * 3600 * 1000;
+    struct alarm last[LOOKED_MAX];
+    uint32_t count = strcmp(alarm->kind, "clone") == 0 ? alarm_last(txn, last, LOOKED_MAX) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(last[i].kind, alarm->kind) == 0 && strcmp(last[i].text, alarm->text) == 0 && alarm->time_ms - last[i].time_ms < day_ms)
+            return true;
+    return false;
+}
+
 static enum error_code run_alarm(void *argument, struct txn *txn, struct error *error)
 {
     (void)error;
-    alarm_add(txn, argument);
+    if (!said_lately(txn, argument))
+        alarm_add(txn, argument);
     return OK;
 }
 
@@ -170,11 +184,16 @@ static void raise_alarm(struct engine *engine, const struct core_update *update)
 {
     if (update->alarm == ALARM_PEER_HOLDS_MORE && engine->links.slots[update->link].parent)
         engine_found_restored(engine, "the parent holds more of this station's rows than the store does: it was put back from a copy");
-    static const char *const kinds[] = {"none", "body-withheld", "peer-restored", "peer-holds-more", "protocol", "forged", "version"};
+    static const char *const kinds[] = {"none",     "body-withheld", "peer-restored", "peer-holds-more",
+                                        "protocol", "forged",        "version",       "clone"};
     char id[2 * STATION_ID_SIZE + 1], text[160];
     crypto_hex(bytes_of(engine->links.slots[update->link].station.bytes, STATION_ID_SIZE), id);
-    snprintf(text, sizeof text, "station %s, stream %u, lane %u", id, core_channel_stream(update->channel),
-             core_channel_lane(update->channel));
+    if (update->alarm == ALARM_CLONE)
+        snprintf(text, sizeof text, "%s %s: two stations run with the same keys; stop one of them",
+                 engine->links.slots[update->link].parent ? "this station, says its parent" : "station", id);
+    else
+        snprintf(text, sizeof text, "station %s, stream %u, lane %u", id, core_channel_stream(update->channel),
+                 core_channel_lane(update->channel));
     engine_alarm(engine, kinds[update->alarm], text);
 }
 

@@ -46,6 +46,44 @@ void engine_check_own(struct engine *engine, uint32_t link, const struct head *h
                                       "from a copy");
 }
 
+struct seen_job {
+    struct station_id station;
+    uint32_t count;
+    struct head heads[SEEN_FEEDS_MAX];
+};
+
+static enum error_code run_seen(void *argument, struct txn *txn, struct error *error)
+{
+    (void)error;
+    const struct seen_job *job = argument;
+    incarnation_note_seen(txn, &job->station, job->heads, job->count);
+    return OK;
+}
+
+static void seen_written(void *argument, enum error_code code, const struct error *error)
+{
+    (void)code;
+    (void)error;
+    free(argument);
+}
+
+void engine_hear_own(struct engine *engine, uint32_t link, const struct head *heads, uint32_t count)
+{
+    engine_check_own(engine, link, heads, count);
+    if (!engine->config.asks || engine->config.parent)
+        return;
+    struct seen_job *job = calloc(1, sizeof *job);
+    if (!job)
+        return;
+    job->station = engine->config.self->station;
+    for (uint32_t i = 0; i < count && job->count < SEEN_FEEDS_MAX; i++)
+        if (station_equal(&heads[i].feed.station, &job->station))
+            job->heads[job->count++] = heads[i];
+    struct call_job call = {.run = run_seen, .finished = seen_written, .argument = job};
+    if (job->count == 0 || writer_submit_call(engine->config.writer, &call) != OK)
+        free(job);
+}
+
 static enum error_code run_open(void *argument, struct txn *txn, struct error *error)
 {
     (void)error;
@@ -89,6 +127,38 @@ void engine_handle_grant(struct engine *engine, uint32_t link, const struct link
     memcpy(engine->grant.heads, in->grant.heads, engine->grant.count * sizeof *engine->grant.heads);
     engine_reader_end(engine); // what was committed before it came is to be seen
     engine_look_whole(engine);
+}
+
+// ---- two stations with the same keys
+
+bool engine_doubled(const struct slot *slot)
+{
+    return slot->doubled >= CLONE_PROOFS && monotonic_ms() - slot->doubled_ms < CLONE_FORGET_MS;
+}
+
+void engine_greeted(struct engine *engine, uint32_t link)
+{
+    struct slot *slot = &engine->links.slots[link];
+    slot->greeted_ms = monotonic_ms();
+    slot->doubled_counted = false;
+}
+
+void engine_watch_clone(struct engine *engine, uint32_t link, uint64_t route, uint64_t session)
+{
+    struct slot *slot = &engine->links.slots[link];
+    uint64_t now = monotonic_ms();
+    if (slot->parent || slot->route == 0 || route == slot->route || session == slot->peer_session || slot->doubled_counted ||
+        now - slot->greeted_ms < CLONE_AFTER_MS)
+        return;
+    if (now - slot->doubled_ms >= CLONE_FORGET_MS)
+        slot->doubled = 0;
+    slot->doubled_ms = now;
+    slot->doubled_counted = true;
+    if (++slot->doubled < CLONE_PROOFS)
+        return;
+    struct core_event refused = engine_event(EVENT_REFUSED, link);
+    refused.error.fault = SANJI__LINK_FAULT__FAULT_CLONE;
+    engine_step(engine, &refused);
 }
 
 // ---- granting
@@ -164,6 +234,8 @@ void engine_handle_ask(struct engine *engine, uint32_t link, const struct link_i
     const struct slot *slot = &engine->links.slots[link];
     if (slot->parent || engine->grants == GRANT_JOBS_MAX)
         return;
+    if (engine_doubled(slot))
+        return; // two stations with the same keys: each would get an incarnation, for ever
     if (engine->config.asks)
         return; // restored as well: what it holds of the child is not all; the child asks again when our own incarnation is open
     struct grant_job *job = calloc(1, sizeof *job);

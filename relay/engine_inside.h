@@ -18,10 +18,13 @@ enum {
     JOINS_MAX = 512,           // join requests with the writer: as many as may come at once (gate.h); whoever finds no place asks again
     LOOK_AGAIN_MS = 10 * 1000, // after a stream could not be read: for want of memory or readers, or because a row of it is damaged
     SELF_TEST_MS = 3600 * 1000,
-    REPLY_HEADS_MAX = 2 * LANES, // of a child's feeds in every answer to its hello: two incarnations, about 1 KB
-    GRANT_JOBS_MAX = 16,         // of restored children at once, with the writer: 7 KB each; whoever finds no place asks again
-    WAITING_MS = 5,              // until a full pipe is tried again
-    TICK_AGAIN_MS = 1000,        // after the writer had no room for a tick
+    REPLY_HEADS_MAX = 2 * LANES,  // of a child's feeds in every answer to its hello: two incarnations, about 1 KB
+    GRANT_JOBS_MAX = 16,          // of restored children at once, with the writer: 7 KB each; whoever finds no place asks again
+    CLONE_AFTER_MS = 5 * 1000,    // what an abandoned connection had under way has arrived by then
+    CLONE_PROOFS = 2,             // one is a line that delivers late; after each other's hello, two are two stations
+    CLONE_FORGET_MS = 600 * 1000, // without a further proof one of them is gone
+    WAITING_MS = 5,               // until a full pipe is tried again
+    TICK_AGAIN_MS = 1000,         // after the writer had no room for a tick
 };
 
 // What the parent granted a restored station: it opens when it holds all of it.
@@ -110,9 +113,16 @@ void engine_end_with(struct engine *engine, enum engine_end end, const char *why
 void engine_found_restored(struct engine *engine, const char *why);                // ends it, unless it knows
 // What is held of a station's feeds for the tiers above, newest incarnations first.
 uint32_t engine_heads_of(struct engine *engine, const struct station_id *station, struct head *heads, uint32_t max);
+// Heads that a peer holds: the parent's may prove that we were restored, a child's are noted by a restored root.
+void engine_hear_own(struct engine *engine, uint32_t link, const struct head *heads, uint32_t count);
 // The parent's word on our own feeds: ends the engine if it proves that the store was put back from a copy.
 void engine_check_own(struct engine *engine, uint32_t link, const struct head *heads, uint32_t count);
 void engine_handle_ask(struct engine *engine, uint32_t link, const struct link_in *in);
+// A message of a child that is no hello, by connection `route`: two stations with one child's keys speak at once when it is not of the
+// session that greeted last. Ends the session then.
+void engine_watch_clone(struct engine *engine, uint32_t link, uint64_t route, uint64_t session);
+void engine_greeted(struct engine *engine, uint32_t link); // a child's hello came
+bool engine_doubled(const struct slot *slot);              // it was found so, and not long ago
 void engine_handle_grant(struct engine *engine, uint32_t link, const struct link_in *in);
 void engine_look_whole(struct engine *engine); // something was committed: whether all that was granted is here
 

@@ -52,6 +52,10 @@ struct slot {
     struct hash certificate;
     uint64_t route; // of a child's connection
     uint64_t session, peer_session;
+    uint64_t greeted_ms;  // monotonic: of a child's last hello
+    uint64_t doubled_ms;  // when two connections of it were in use at once last
+    uint32_t doubled;     // how many of its hellos that happened after, lately
+    bool doubled_counted; // of the last hello
     struct unsent *unsent, **unsent_last;
     size_t unsent_bytes;
     bool broken; // a message was lost: the session must end

@@ -57,7 +57,7 @@ bool engine_enrolled(void *context, const struct public_key *key)
 static void handle_heads(struct engine *engine, uint32_t link, const struct link_in *in)
 {
     if (!in->heads.want)
-        engine_check_own(engine, link, in->heads.heads, in->heads.count);
+        engine_hear_own(engine, link, in->heads.heads, in->heads.count);
     struct core_event event = engine_event(in->heads.want ? EVENT_HEADS_WANTED : EVENT_HEADS_ALL, link);
     event.session = in->session;
     event.channel = in->channel;
@@ -145,8 +145,12 @@ void engine_handle_message(struct engine *engine, const struct transport_event *
     }
     if (in.type == LINK_HELLO) {
         slot->peer_session = in.session;
-        if (!message->parent)
+        if (!message->parent) {
             slot->route = message->route;
+            engine_greeted(engine, link);
+        }
+    } else {
+        engine_watch_clone(engine, link, message->route, in.session);
     }
     engine->message = message;
     handle_decoded(engine, link, &in);

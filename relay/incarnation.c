@@ -375,6 +375,103 @@ enum error_code incarnation_grant(struct txn *txn, const struct place *place, co
     return txn_error(txn) == OK ? OK : txn_report(txn, error);
 }
 
+// ---- a root: what its children say
+
+// A row of META for each: "seen/" feed key without the station and the addressee -> next be64, header 32.
+enum { SEEN_PREFIX = 5, SEEN_KEY_SIZE = SEEN_PREFIX + FEED_KEY_SIZE - 2 * STATION_ID_SIZE };
+
+static struct bytes seen_key(const struct feed_key *feed, uint8_t key[SEEN_KEY_SIZE])
+{
+    uint8_t encoded[FEED_KEY_SIZE];
+    feed_key_encode(feed, encoded);
+    memcpy(key, "seen/", SEEN_PREFIX);
+    memcpy(key + SEEN_PREFIX, encoded + STATION_ID_SIZE, SEEN_KEY_SIZE - SEEN_PREFIX);
+    return bytes_of(key, SEEN_KEY_SIZE);
+}
+
+static bool read_seen(struct txn *txn, const struct feed_key *feed, struct head *ret)
+{
+    uint8_t key[SEEN_KEY_SIZE];
+    struct row row;
+    *ret = (struct head){.feed = *feed};
+    if (!row_read(txn, TABLE_META, seen_key(feed, key), &row))
+        return false;
+    ret->next = row_take_u64(&row);
+    row_take_raw(&row, ret->last.bytes, HASH_SIZE);
+    return row_end(&row);
+}
+
+static uint32_t highest_held(struct txn *txn, const struct station_id *station, uint32_t ordinal)
+{
+    struct feed_key feed;
+    struct feed_state state;
+    uint32_t id, kept;
+    uint64_t nonce;
+    if (feed_next_of(txn, station, NULL, &id, &feed, &state) && feed.ordinal > ordinal)
+        ordinal = feed.ordinal;
+    if (read_incarnation(txn, &kept, &nonce) && kept > ordinal)
+        ordinal = kept;
+    return ordinal;
+}
+
+uint32_t incarnation_seen(struct txn *txn, const struct station_id *station, struct head *heads, uint32_t max)
+{
+    uint8_t key[SEEN_KEY_SIZE], encoded[FEED_KEY_SIZE] = {0};
+    uint32_t count = 0;
+    memset(key, 0xff, sizeof key);
+    memcpy(key, "seen/", SEEN_PREFIX);
+    memcpy(encoded, station->bytes, STATION_ID_SIZE);
+    struct cursor *cursor = cursor_open(txn, TABLE_META);
+    if (cursor)
+        cursor_seek(cursor, bytes_of(key, sizeof key));
+    while (cursor && count < max && cursor_prev(cursor) && cursor_key(cursor).size == SEEN_KEY_SIZE &&
+           memcmp(cursor_key(cursor).data, "seen/", SEEN_PREFIX) == 0) {
+        struct feed_key feed;
+        memcpy(encoded + STATION_ID_SIZE, cursor_key(cursor).data + SEEN_PREFIX, SEEN_KEY_SIZE - SEEN_PREFIX);
+        feed_key_decode(encoded, &feed);
+        if (!read_seen(txn, &feed, &heads[count]))
+            break;
+        count++;
+    }
+    cursor_close(cursor);
+    return count;
+}
+
+void incarnation_note_seen(struct txn *txn, const struct station_id *station, const struct head *heads, uint32_t count)
+{
+    uint32_t known = highest_held(txn, station, 0);
+    struct head seen[SEEN_FEEDS_MAX];
+    for (uint32_t i = 0; i < count && txn_error(txn) == OK; i++) {
+        const struct head *head = &heads[i];
+        struct head before;
+        struct feed_state state = {.next = 1};
+        uint32_t id;
+        uint8_t key[SEEN_KEY_SIZE];
+        if (!station_equal(&head->feed.station, station) || head->feed.audience != SANJI__AUDIENCE__SUBTREE ||
+            head->feed.ordinal > known + GRANTS_MAX)
+            continue;
+        feed_find(txn, &head->feed, &id, &state);
+        bool noted = read_seen(txn, &head->feed, &before);
+        if (head->next <= state.next || (noted && before.next >= head->next) ||
+            (!noted && incarnation_seen(txn, station, seen, SEEN_FEEDS_MAX) == SEEN_FEEDS_MAX))
+            continue;
+        struct buffer fields = {0};
+        row_u64(&fields, head->next);
+        row_raw(&fields, head->last.bytes, HASH_SIZE);
+        row_write(txn, TABLE_META, seen_key(&head->feed, key), &fields);
+    }
+}
+
+uint32_t incarnation_next(struct txn *txn, const struct station_id *station, uint32_t ordinal)
+{
+    struct head seen[SEEN_FEEDS_MAX];
+    uint32_t count = incarnation_seen(txn, station, seen, SEEN_FEEDS_MAX);
+    ordinal = highest_held(txn, station, ordinal);
+    if (count > 0 && seen[0].feed.ordinal > ordinal)
+        ordinal = seen[0].feed.ordinal;
+    return ordinal + 1;
+}
+
 // ---- opening
 
 static void dispute(struct txn *txn, const struct head *head, uint64_t now_ms)

@@ -72,5 +72,12 @@ bool incarnation_whole(struct txn *txn, const struct head *heads, uint32_t count
 // Whether one of `heads` is of a feed of `station` and names more than is held, or something else: proof that the store is not the one
 // that signed last.
 bool incarnation_behind(struct txn *txn, const struct station_id *station, const struct head *heads, uint32_t count);
+// A root has no parent: what its children hold of its feeds for the stations below, beyond what is held here, is noted as they say it, and
+// is not proven: at most SEEN_FEEDS_MAX, and only of incarnations that can be (GRANTS_MAX beyond the newest known). Newest first.
+enum { SEEN_FEEDS_MAX = 64 };
+void incarnation_note_seen(struct txn *txn, const struct station_id *station, const struct head *heads, uint32_t count);
+uint32_t incarnation_seen(struct txn *txn, const struct station_id *station, struct head *heads, uint32_t max);
+// 1 + the highest ordinal among `ordinal`, the feeds held, and those seen.
+uint32_t incarnation_next(struct txn *txn, const struct station_id *station, uint32_t ordinal);
 // Opens (ordinal, nonce): from here on a start finds OPENED. Feeds of which `heads` names another history are disputed from now on.
 void incarnation_open(struct txn *txn, uint32_t ordinal, uint64_t nonce, const struct head *heads, uint32_t count, uint64_t now_ms);

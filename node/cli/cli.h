@@ -31,7 +31,7 @@ struct cli {
 };
 
 extern const struct verb verb_init, verb_join, verb_run, verb_stop, verb_invite, verb_status, verb_units, verb_forms, verb_record,
-    verb_import, verb_figures, verb_prove, verb_receipts, verb_verify, verb_codebook, verb_scrub, verb_rebuild;
+    verb_import, verb_figures, verb_prove, verb_receipts, verb_verify, verb_codebook, verb_recover, verb_scrub, verb_rebuild;
 
 // The n-th argument; asserts that the verb's table makes sure of it.
 const char *cli_argument(const struct cli *cli, uint32_t n);

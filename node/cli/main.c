@@ -21,8 +21,9 @@ static const struct verb verb_version = {
 };
 
 static const struct verb *const verbs[] = {
-    &verb_init,   &verb_join,    &verb_run,   &verb_stop,     &verb_invite, &verb_status,   &verb_units, &verb_forms,   &verb_record,
-    &verb_import, &verb_figures, &verb_prove, &verb_receipts, &verb_verify, &verb_codebook, &verb_scrub, &verb_rebuild, &verb_version,
+    &verb_init,     &verb_join,    &verb_run,    &verb_stop,    &verb_invite,  &verb_status,   &verb_units,
+    &verb_forms,    &verb_record,  &verb_import, &verb_figures, &verb_prove,   &verb_receipts, &verb_verify,
+    &verb_codebook, &verb_recover, &verb_scrub,  &verb_rebuild, &verb_version,
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

@@ -200,7 +200,8 @@ enum core_alarm {
     ALARM_PEER_HOLDS_MORE,
     ALARM_PROTOCOL,
     ALARM_FORGED,
-    ALARM_VERSION
+    ALARM_VERSION,
+    ALARM_CLONE,
 };
 
 struct core_update {

@@ -105,7 +105,7 @@ void link_refused(struct link *link, struct step *step, const struct core_event 
             break;
         if (live)
             session_error(link, step, event->channel, event->error.fault, 0);
-        session_alarm(step, event->channel, event->error.fault == FAULT_FORGED ? ALARM_FORGED : ALARM_PROTOCOL);
+        session_alarm(step, event->channel, session_alarm_of(event->error.fault));
         session_bar(link, step, event->error.fault);
     }
 }

@@ -194,7 +194,7 @@ void link_error(struct link *link, struct step *step, const struct core_event *e
         session_down(link, step, true);
         return;
     default:
-        session_alarm(step, channel, fault == FAULT_FORGED ? ALARM_FORGED : fault == FAULT_VERSION ? ALARM_VERSION : ALARM_PROTOCOL);
+        session_alarm(step, channel, session_alarm_of(fault));
         if (link->parent)
             session_bar(link, step, fault);
         else

@@ -42,6 +42,14 @@ void session_alarm(struct step *step, unsigned channel, enum core_alarm alarm)
         step_update(step, UPDATE_ALARM, channel)->alarm = alarm;
 }
 
+enum core_alarm session_alarm_of(uint32_t fault)
+{
+    return fault == FAULT_FORGED    ? ALARM_FORGED
+           : fault == FAULT_VERSION ? ALARM_VERSION
+           : fault == FAULT_CLONE   ? ALARM_CLONE
+                                    : ALARM_PROTOCOL;
+}
+
 void session_error(struct link *link, struct step *step, unsigned channel, uint32_t fault, uint32_t retry_ms)
 {
     struct core_update *update = step_update(step, UPDATE_SEND_ERROR, channel);

@@ -3,6 +3,7 @@
 #include "relay/core/link.h"
 
 void session_alarm(struct step *step, unsigned channel, enum core_alarm alarm); // nothing on ALARM_NONE
+enum core_alarm session_alarm_of(uint32_t fault);                               // of one that bars
 void session_error(struct link *link, struct step *step, unsigned channel, uint32_t fault, uint32_t retry_ms);
 // What we hold of the peer's channel, how far its row in assembly has come, and its credit.
 void session_ack(struct link *link, struct step *step, unsigned channel);

@@ -214,5 +214,68 @@ def test_fault_17_a_township_put_back_under_live_children():
         arrived((town, top), 25, 1)
 
 
+def test_fault_18_a_root_put_back_goes_on_by_its_admins_word():
+    with Network(UNITS) as net:
+        top, town = net.chain("C", "C1", leaf=False)
+        town.record("lead", LEAD)
+        top.record("lead", LEAD)
+        wait_for(lambda: top.value("leads", MONTH) == 2, "both are counted")
+        check("nothing to recover" in top.cli("recover", "--open", "2", code=1).err, "nothing to recover")
+        top.stop()
+        copy = backup(top)
+        top.run()
+        town.record("lead", [LEAD] * 3)
+        wait_for(lambda: top.value("leads", MONTH) == 5, "and what came since")
+        top.stop()
+        put_back(top, copy)
+        top.run()
+        equal(top.status()["state"], "read-only", "a root put back")
+        refused(top)
+        wait_for(lambda: top.value("leads", MONTH) == 5, "its children send again")
+        told = top.cli("recover", "--json").json
+        equal((told["restored"], told["has_parent"], told["ordinal"], told["next"]), (True, False, 1, 2), "what it says")
+        check("--open 2" in top.cli("recover").out and "--open 2" in top.cli("recover", LANG="zh_CN.UTF-8").out, "the way out")
+        check("--open 2" in top.cli("recover", "--open", "3", code=1).err, "only the right number opens it")
+        check(top.cli("recover", "--json", "--open", "2").json["opened"], "opened")
+        opened(top, 2)
+        top.record("lead", LEAD)
+        town.record("lead", LEAD)
+        wait_for(lambda: top.value("leads", MONTH) == 7, "it works again")
+        top.stop()
+        put_back(top, copy)
+        equal(top.cli("recover", "--json").json["next"], 3, "without a node, too")
+        top.cli("recover", "--open", "3")
+        top.run()
+        opened(top, 3)
+        wait_for(lambda: top.value("leads", MONTH, "C1") == 5, "again")
+
+
+def test_fault_19_two_clones_at_once():
+    """A whole directory copied, marker and all, and both run: each recorded something of its own before it met the parent."""
+    with Network(UNITS) as net:
+        top, town = net.chain("C", "C1", leaf=False)
+        village, other = net.join(town, "C1-001").run(), net.join(town, "C1-002").run()
+        village.record("lead", LEAD)
+        arrived((town, top), 1, 0)
+        village.stop()
+        twin = type(village)(net, "twin", town, False)
+        shutil.copytree(village.dir, twin.dir)
+        twin.unit = village.unit
+        net.stations["twin"] = twin
+        town.stop()
+        village.run()
+        twin.run()
+        village.record("lead", [LEAD] * 2)
+        twin.record("lead", [LEAD] * 3)
+        town.run()
+        wait_for(lambda: "clone" in kinds(town), "the township notices", 150)
+        wait_for(lambda: "fork" in kinds(town), "what they signed both is kept")
+        other.record("lead", [LEAD] * 10)
+        wait_for(lambda: top.value("leads", MONTH, "C1-002") == 10, "other stations go on")
+        equal(kinds(town).count("clone"), 1, "one alarm")
+        check(kinds(town).count("restored") <= 3, "no incarnation after the other", kinds(town))
+        twin.stop()
+
+
 TESTS = [value for name, value in sorted(globals().items()) if name.startswith("test_")]
 run(*TESTS)
