@@ -103,10 +103,13 @@ static void a_hello(void **state)
         hello.held[i] = (struct core_mark){.generation = 100 + i, .headers = 10 * i, .bodies = 9 * i};
     hello.staged[2] = (struct core_staged){.position = 44, .offset = 55, .header = hash_of(3)};
     hello.staged[3] = (struct core_staged){.position = 1, .offset = 2, .header = hash_of(4)}; // of a generation not known yet
-    link_encode_hello(session, &hello, &certificate, 5, 6, NULL, 0, &wire->bytes);
+    const struct head own[] = {head_of(3, SANJI__AUDIENCE__UP), head_of(4, SANJI__AUDIENCE__UP)};
+    link_encode_hello(session, &hello, &certificate, 5, 6, own, 2, &wire->bytes);
     struct link_in *in = round_trip(wire, 0, LINK_HELLO);
     assert_true(hash_equal(&in->hello.certificate, &certificate) && in->hello.codebook == 5 && in->hello.units == 6);
     const struct core_hello *got = &in->hello.hello;
+    assert_int_equal(in->hello.own_count, 2);
+    assert_head(&in->hello.own[1], &own[1]);
     assert_true(got->version_min == 1 && got->version_max == 3 && got->session == session && got->credit_bytes == UINT32_MAX);
     assert_true(got->ordinal == 7 && got->nonce == UINT64_MAX && got->reply && got->wants_incarnation);
     for (unsigned i = 0; i < CORE_CHANNELS; i++) {
