@@ -30,6 +30,7 @@
     X(TAG_SIGN_HEADER, "sanji.sign.header", "BatchHeader bytes")                                                                           \
     X(TAG_SIGN_CERTIFICATE, "sanji.sign.certificate", "Certificate bytes")                                                                 \
     X(TAG_SIGN_JOIN, "sanji.sign.join", "fields 1 to 5 of JoinRequest, joined: 128 bytes")                                                 \
+    X(TAG_SIGN_INTRODUCTION, "sanji.sign.introduction", "certificate hash || own transport key || called station's: 96 bytes")             \
     X(TAG_SIGN_HEADS, "sanji.sign.heads", "HeadsClaim bytes")
 
 #define X(name, text, what) static const char name[] = text;

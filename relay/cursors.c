@@ -115,6 +115,7 @@ static bool peer_take(struct row *row, struct peer *ret)
         return false;
     }
     memcpy(peer.station.bytes, row->key.data, STATION_ID_SIZE);
+    peer.guest = row->table == TABLE_GUESTS;
     row_take_raw(row, peer.transport_key.bytes, PUBLIC_KEY_SIZE);
     row_take_raw(row, peer.certificate.bytes, HASH_SIZE);
     peer.enrolled_ms = row_take_u64(row);
@@ -127,13 +128,13 @@ static bool peer_take(struct row *row, struct peer *ret)
     return true;
 }
 
-bool peer_read(struct txn *txn, const struct station_id *station, struct peer *ret)
+static bool read_peer(struct txn *txn, enum table table, const struct station_id *station, struct peer *ret)
 {
     struct row row;
-    return row_read(txn, TABLE_PEERS, bytes_of(station->bytes, STATION_ID_SIZE), &row) && peer_take(&row, ret);
+    return row_read(txn, table, bytes_of(station->bytes, STATION_ID_SIZE), &row) && peer_take(&row, ret);
 }
 
-void peer_write(struct txn *txn, const struct peer *peer)
+static void write_peer(struct txn *txn, enum table table, const struct peer *peer)
 {
     struct buffer fields = {0};
     row_raw(&fields, peer->transport_key.bytes, PUBLIC_KEY_SIZE);
@@ -142,18 +143,28 @@ void peer_write(struct txn *txn, const struct peer *peer)
     row_u8(&fields, peer->barred);
     row_text(&fields, peer->unit);
     row_text(&fields, peer->listen);
-    row_write(txn, TABLE_PEERS, bytes_of(peer->station.bytes, STATION_ID_SIZE), &fields);
+    row_write(txn, table, bytes_of(peer->station.bytes, STATION_ID_SIZE), &fields);
 }
 
-bool peer_next(struct txn *txn, const struct station_id *after, struct peer *ret)
+static bool next_peer(struct txn *txn, enum table table, const struct station_id *after, struct peer *ret)
 {
     struct bytes key = bytes_of(after->bytes, STATION_ID_SIZE);
     struct row row;
-    struct cursor *cursor = cursor_open(txn, TABLE_PEERS);
+    struct cursor *cursor = cursor_open(txn, table);
     bool found = cursor && cursor_seek(cursor, key);
     if (found && bytes_equal(cursor_key(cursor), key))
         found = cursor_next(cursor);
-    found = found && row_at(txn, TABLE_PEERS, cursor, &row) && peer_take(&row, ret);
+    found = found && row_at(txn, table, cursor, &row) && peer_take(&row, ret);
     cursor_close(cursor);
     return found;
 }
+
+bool peer_read(struct txn *txn, const struct station_id *station, struct peer *ret) { return read_peer(txn, TABLE_PEERS, station, ret); }
+void peer_write(struct txn *txn, const struct peer *peer) { write_peer(txn, TABLE_PEERS, peer); }
+bool peer_next(struct txn *txn, const struct station_id *after, struct peer *ret) { return next_peer(txn, TABLE_PEERS, after, ret); }
+
+// ---- stations that call past our children
+
+bool guest_read(struct txn *txn, const struct station_id *station, struct peer *ret) { return read_peer(txn, TABLE_GUESTS, station, ret); }
+void guest_write(struct txn *txn, const struct peer *peer) { write_peer(txn, TABLE_GUESTS, peer); }
+bool guest_next(struct txn *txn, const struct station_id *after, struct peer *ret) { return next_peer(txn, TABLE_GUESTS, after, ret); }

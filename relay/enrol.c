@@ -6,7 +6,7 @@
 enum { SIGNED_SIZE = TOKEN_SECRET_SIZE + STATION_ID_SIZE + 3 * PUBLIC_KEY_SIZE };
 
 static const struct codec_limits request_limits = {.bytes_max = JOIN_REQUEST_MAX, .elements_max = 7};
-static const struct codec_limits reply_limits = {.bytes_max = JOIN_REPLY_MAX, .elements_max = 8 + CHAIN_MAX};
+static const struct codec_limits reply_limits = {.bytes_max = JOIN_REPLY_MAX, .elements_max = 10 + CHAIN_MAX};
 
 static ProtobufCBinaryData binary(const void *data, size_t size) { return (ProtobufCBinaryData){size, (uint8_t *)data}; }
 static ProtobufCBinaryData binary_span(struct bytes bytes) { return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data}; }
@@ -142,6 +142,8 @@ enum error_code join_reply_pack(const struct join_reply *reply, struct buffer *r
     message.codebook_version = reply->codebook_version;
     message.units_version = reply->units_version;
     message.error_zh = (char *)reply->refusal_zh;
+    message.above_link = (char *)reply->above_link;
+    message.above_join = (char *)reply->above_join;
     size_t begin = ret->size;
     codec_pack(&message, ret);
     if (ret->failed)
@@ -185,8 +187,12 @@ static enum error_code read_reply(const struct codec_field *field, struct join_r
     case 8:
         ret->units_version = (uint32_t)field->value;
         return OK;
-    default:
+    case 9:
         return codec_copy_text(field->bytes, ret->refusal_zh, JOIN_ERROR_MAX, "join reply: error_zh", error);
+    case 10:
+        return codec_copy_text(field->bytes, ret->above_link, ADDRESS_MAX, "join reply: above_link", error);
+    default:
+        return codec_copy_text(field->bytes, ret->above_join, ADDRESS_MAX, "join reply: above_join", error);
     }
 }
 

@@ -41,6 +41,7 @@ struct join_reply {
     char link[ADDRESS_MAX + 1];   // link endpoint of the parent
     struct bytes codebook, units; // documents
     uint32_t codebook_version, units_version;
+    char above_link[ADDRESS_MAX + 1], above_join[ADDRESS_MAX + 1]; // endpoints of the parent's parent; empty: none
 };
 
 // ERR_INPUT, ERR_LIMIT: what join_reply_unpack() would refuse; ERR_MEMORY.

@@ -187,8 +187,7 @@ static bool enrol(struct txn *txn, const struct host *host, const struct join_re
     return true;
 }
 
-// The chain from the root record down to us.
-static uint32_t chain(struct txn *txn, const struct certificate *self, struct bytes ret[CHAIN_MAX])
+uint32_t certificate_chain(struct txn *txn, const struct certificate *self, struct bytes ret[CHAIN_MAX])
 {
     struct bytes upward[CHAIN_MAX];
     struct certificate at = *self;
@@ -217,8 +216,10 @@ static bool answer(struct txn *txn, const struct host *host, const struct hash *
         return refuse(ret_reply, "this parent has lost a document", "上级缺少文件");
     if (!hash_is_zero(&documents->codebook))
         object_read(txn, &documents->codebook, &kind, &reply.codebook);
-    reply.chain_count = chain(txn, host->self, reply.chain);
+    reply.chain_count = certificate_chain(txn, host->self, reply.chain);
     snprintf(reply.link, sizeof reply.link, "%s", host->link);
+    snprintf(reply.above_link, sizeof reply.above_link, "%s", host->above_link ? host->above_link : "");
+    snprintf(reply.above_join, sizeof reply.above_join, "%s", host->above_join ? host->above_join : "");
     if (join_reply_pack(&reply, ret_reply, &error) != OK)
         txn_fail(txn, error.code, error.detail);
     return true;

@@ -31,14 +31,20 @@ struct host {
     const struct certificate *self;
     const struct secret_key *sign_key;
     struct hash root;
-    const char *link; // our link endpoint, for the reply
-    const char *join; // our join endpoint, for the token
+    const char *link;                    // our link endpoint, for the reply
+    const char *join;                    // our join endpoint, for the token
+    const char *above_link, *above_join; // our parent's, for the reply; NULL or "": none, or not known
     const struct public_key *transport_key;
     // Whether the unit is still ours to enrol: a station enrolled since above it speaks for it now, and is to be asked. NULL: always.
     bool (*may_enrol)(void *context, struct txn *txn, const char *unit);
+    // Whether the certificate's unit lies below its issuer's. NULL: always.
+    bool (*may_certify)(void *context, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer);
     void *context;
     struct guesses *guesses; // NULL: not counted
 };
+
+// The chain of issuers from the root record down to `self`, as far as the store has it: spans as txn_get()'s. Returns how many.
+uint32_t certificate_chain(struct txn *txn, const struct certificate *self, struct bytes ret[CHAIN_MAX]);
 
 // A new token, remembered by the hash of its secret only. The token works once, until `expires_ms` (UTC, this station's clock). An address
 // of `host` longer than ADDRESS_MAX is cut. Tokens that expired TOKEN_KEPT_MS ago are forgotten on the way, some at a time. ERR_LIMIT in

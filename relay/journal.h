@@ -153,12 +153,18 @@ struct peer {
     char unit[UNIT_CODE_MAX + 1];
     uint64_t enrolled_ms;
     bool barred;
+    bool guest; // of the guests, not of the peers
     char listen[128];
 };
 bool peer_read(struct txn *txn, const struct station_id *station, struct peer *ret);
 void peer_write(struct txn *txn, const struct peer *peer);
 // In order of station id; `after` zero to begin. False at the end.
 bool peer_next(struct txn *txn, const struct station_id *after, struct peer *ret);
+// ---- guests: stations enrolled by our children, or below them, that have called past their parent. They speak for nobody here: their link
+// carries urgent batches up and receipts down, and nothing else knows of them.
+bool guest_read(struct txn *txn, const struct station_id *station, struct peer *ret);
+void guest_write(struct txn *txn, const struct peer *guest);
+bool guest_next(struct txn *txn, const struct station_id *after, struct peer *ret);
 
 // ---- alarms: for a person; the last ALARMS_MAX are kept, in the order they were added (the clock may jump)
 struct alarm {

@@ -385,7 +385,8 @@ static bool right_way(const struct receiver *receiver, struct txn *txn, const st
     bool enrolled = peer_read(txn, &arrival->peer, &peer);
     if (!signers_passes(receiver->signers, txn, &arrival->signer, &arrival->peer, enrolled ? peer.unit : NULL))
         return false;
-    *ret_learn = !known || (enrolled && replaces(txn, &via, &peer));
+    // A guest is answered past its parent anyway; what else is for it, or for those below it, goes the way it always goes.
+    *ret_learn = enrolled ? !known || replaces(txn, &via, &peer) : !known && !guest_read(txn, &arrival->peer, &peer);
     return true;
 }
 

@@ -113,6 +113,15 @@ void grown_merge(struct grown *to, const struct grown *from)
     to->more |= from->more;
 }
 
+static void add_one(struct txn *txn, const struct station_id *peer, unsigned lane, const struct certificate *signer, uint64_t position,
+                    bool bodiless, struct grown *grown)
+{
+    struct stream one = {.stream = SANJI__STREAM__STREAM_DOWN_ONE, .lane = (uint8_t)lane, .peer = *peer};
+    uint64_t end = add(txn, NULL, &one, signer, position, bodiless);
+    if (grown)
+        grown_one(grown, peer, lane, end);
+}
+
 // Puts one batch of the journal, for one station, into the stream to `via`. Returns where the next one begins; 0: damaged.
 static uint64_t owe_batch(struct txn *txn, uint32_t feed, uint64_t first, const struct station_id *via, struct grown *grown)
 {
@@ -126,10 +135,8 @@ static uint64_t owe_batch(struct txn *txn, uint32_t feed, uint64_t first, const 
         header_decode(row.header, &header, NULL) != OK || !object_read(txn, &header.certificate, &kind, &wire) ||
         certificate_decode(wire, &signer, NULL) != OK)
         return 0;
-    struct stream one = {.stream = SANJI__STREAM__STREAM_DOWN_ONE, .lane = header.feed.lane, .peer = *via};
-    uint64_t next = row.first + row.count, end = add(txn, NULL, &one, &signer, position, row.body.size == 0);
-    if (grown)
-        grown_one(grown, via, one.lane, end);
+    uint64_t next = row.first + row.count;
+    add_one(txn, via, header.feed.lane, &signer, position, row.body.size == 0, grown);
     return next;
 }
 
@@ -157,6 +164,18 @@ void route_learn(struct txn *txn, const struct station_id *station, const struct
         owe_all(txn, station, via, grown);
 }
 
+void route_guest(struct txn *txn, const struct station_id *guest, struct grown *grown)
+{
+    struct feed_key feed;
+    struct feed_state state;
+    for (uint32_t id = 1; feed_read(txn, id, &feed, &state); id++) {
+        if (feed.audience != SANJI__AUDIENCE__STATION || feed.lane != SANJI__LANE__URGENT || !station_equal(&feed.addressee, guest))
+            continue;
+        for (uint64_t next = 1; next && next < state.next && txn_error(txn) == OK;)
+            next = owe_batch(txn, id, next, guest, grown);
+    }
+}
+
 void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
                  uint64_t position, bool has_body, struct grown *grown)
 {
@@ -177,14 +196,18 @@ void route_batch(struct txn *txn, const struct place *place, const struct header
     }
     case SANJI__AUDIENCE__STATION: {
         struct station_id via;
-        if (station_equal(&header->feed.addressee, &place->self->station))
+        const struct station_id *addressee = &header->feed.addressee;
+        struct peer guest;
+        if (station_equal(addressee, &place->self->station))
             break;
-        if (!route_via(txn, &header->feed.addressee, &via)) {
-            write_via(txn, &header->feed.addressee, &nobody);
-            break;
-        }
-        struct stream one = {.stream = SANJI__STREAM__STREAM_DOWN_ONE, .lane = (uint8_t)lane, .peer = via};
-        grown_one(grown, &via, lane, add(txn, place, &one, signer, position, !has_body));
+        bool routed = route_via(txn, addressee, &via);
+        if (routed)
+            add_one(txn, &via, lane, signer, position, !has_body, grown);
+        else
+            write_via(txn, addressee, &nobody);
+        // who called past its parent is answered past it, too
+        if (lane == SANJI__LANE__URGENT && (!routed || !station_equal(&via, addressee)) && guest_read(txn, addressee, &guest))
+            add_one(txn, addressee, lane, signer, position, !has_body, grown);
         break;
     }
     }

@@ -29,13 +29,16 @@ void grown_merge(struct grown *to, const struct grown *from);
 
 // Appends the rows for one stored batch: certificates that its signature needs (once per stream and lane), then the batch itself, without
 // its body where the reach ends or `has_body` says that we have none. `signer` is the certificate that signed it, `position` its place in
-// the journal. A batch for one station goes to the peer that route_learn() named for it; for ourselves nowhere. For a station that nobody
-// named yet it waits in the journal until route_learn() does.
+// the journal. A batch for one station goes to the peer that route_learn() named for it, on the urgent lane also to the station itself if
+// it is a guest; for ourselves nowhere. For a station that nobody named yet it waits in the journal until route_learn() does.
 void route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
                  uint64_t position, bool has_body, struct grown *grown);
 // Puts a batch of a child's own feed, which is held, back into the stream addressed to that child: it lost it. With its certificates.
 void route_back(struct txn *txn, const struct place *place, const struct batch_row *row, const struct station_id *child,
                 struct grown *grown);
+// A station has become a guest (journal.h), and was none: everything on the urgent lane that is addressed to it goes into the stream to it.
+// `grown` NULL: nobody needs to hear of it, as the link is added after this transaction.
+void route_guest(struct txn *txn, const struct station_id *guest, struct grown *grown);
 // Puts a document, which the objects have, into the bulk lane towards every child: once, whatever the calls.
 void route_document(struct txn *txn, const struct hash *document, struct grown *grown);
 // Remembers through which peer a station below is reached; the last word counts. A peer is reached through itself. When batches for the

@@ -41,7 +41,8 @@
     X(URGENT, "urgent")         /* decided, feed id, first -> an urgent batch of ours, and whose receipt it waits for */                   \
     X(RECEIPTS, "receipts")     /* feed id, first, station, state -> who has it since when, and where the proof is */                      \
     X(QUARANTINE, "quarantine") /* damaged journal row or object -> since when, what stood there */                                        \
-    X(COPIES, "copies")         /* hash -> certificate or document, once more */
+    X(COPIES, "copies")         /* hash -> certificate or document, once more */                                                           \
+    X(GUESTS, "guests")         /* station id -> station below a child that calls past it */
 
 enum table {
 #define X(name, text) TABLE_##name,

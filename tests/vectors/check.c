@@ -17,6 +17,7 @@
 #include "relay/enrol.h"
 #include "relay/file.h"
 #include "relay/heads.h"
+#include "relay/introduce.h"
 #include "tests/vectors/vectors.h"
 
 static const char *directory;
@@ -190,6 +191,18 @@ static enum error_code check_signed_heads(struct bytes wire, struct bytes with, 
     return code;
 }
 
+static enum error_code check_introduction(struct bytes wire, struct bytes with, struct error *error)
+{
+    struct certificate called, caller, root;
+    struct bytes bytes;
+    size_t at = 0;
+    assert_true(introduction_is(wire));
+    assert_int_equal(certificate_decode(with, &called, NULL), OK);
+    assert_true(codec_next(wire, 16, &at, &bytes));
+    assert_int_equal(certificate_decode(bytes, &root, NULL), OK);
+    return introduction_check(wire, &root.hash, &called.transport_key, &caller, error);
+}
+
 static const struct {
     const char *kind;
     enum error_code (*check)(struct bytes wire, struct bytes with, struct error *error);
@@ -199,7 +212,8 @@ static const struct {
               {"entry", check_entry},
               {"token", check_token},
               {"signed-heads", check_signed_heads},
-              {"join-request", check_request}};
+              {"join-request", check_request},
+              {"introduction", check_introduction}};
 
 static const ProtobufCMessageDescriptor *const messages[] = {
     &sanji__statement__descriptor, &sanji__complete__descriptor,       &sanji__key_grant__descriptor,

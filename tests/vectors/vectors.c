@@ -6,8 +6,9 @@
 
 #include "envelope.pb-c.h"
 #include "record.pb-c.h"
-#include "relay/enrol.h"
 #include "relay/heads.h"
+#include "relay/introduce.h"
+#include "relay/store_memory.h"
 #include "tests/samples.h"
 
 enum { MONTH_2016_12 = 2016 * 12 + 11, DAY_2016_12_30 = 17165 };
@@ -491,6 +492,31 @@ static void add_heads(struct vectors *vectors, const struct sample *samples)
     add_claim(vectors, "bad-signed-heads-feed", "ERR_INPUT", "a feed that is not for the station", &heads, village);
 }
 
+// Of the village, to the county: past the township.
+static void add_introduction(struct vectors *vectors, const struct sample *samples)
+{
+    struct store *store;
+    struct error error;
+    if (store_memory_create(&store, &error) != OK)
+        abort();
+    struct txn *txn = txn_begin(store, true, &error);
+    for (int i = 0; i < SAMPLES; i++)
+        object_add(txn, &samples[i].certificate.hash, OBJECT_CERTIFICATE, buffer_bytes(&samples[i].wire));
+    struct vector *v =
+        add(vectors, "introduction", "introduction", "certificate-county", "OK", "the village calls the county, past the township");
+    if (introduction_make(txn, &samples[SAMPLE_VILLAGE].certificate, &samples[SAMPLE_VILLAGE].identity.sign.secret_key,
+                          "tcp://10.1.2.5:7401", &samples[SAMPLE_COUNTY].identity.transport.public_key, &v->bytes, &error) != OK)
+        abort();
+    txn_abort(txn);
+    store_close(store);
+    v = spoil(vectors, "introduction", "bad-introduction-signature", "ERR_FORGED", "one bit of the proof of possession");
+    v->bytes.data[v->bytes.size - 1] ^= 1;
+    v = spoil(vectors, "introduction", "bad-introduction-cut", "ERR_INPUT", "without the proof of possession");
+    v->bytes.size -= SIGNATURE_SIZE + 3;
+    struct vector *other = spoil(vectors, "introduction", "bad-introduction-called", "ERR_FORGED", "meant for another station");
+    other->with = "certificate-township";
+}
+
 void vectors_make(struct vectors *ret)
 {
     struct sample samples[SAMPLES];
@@ -510,6 +536,7 @@ void vectors_make(struct vectors *ret)
     add_batch(ret, samples, &codebook);
     add_enrolment(ret, samples);
     add_heads(ret, samples);
+    add_introduction(ret, samples);
     spoil_statement(ret);
     spoil_batch(ret);
     samples_finish(samples);

@@ -133,6 +133,8 @@ static struct join_reply accepted(void)
                                .chain = {buffer_bytes(&samples[0].wire), buffer_bytes(&samples[1].wire)},
                                .chain_count = 2,
                                .link = "tcp://10.1.2.3:7401",
+                               .above_link = "tcp://10.1.2.1:7401",
+                               .above_join = "tcp://10.1.2.1:7402",
                                .codebook = bytes_of_text("codebook: 1\n"),
                                .units = bytes_of_text("code,name\n"),
                                .codebook_version = 4,
@@ -152,6 +154,8 @@ static void a_reply_is_read_as_it_was_made(void **state)
     assert_int_equal(read.chain_count, 2);
     assert_true(bytes_equal(read.chain[0], reply.chain[0]) && bytes_equal(read.chain[1], reply.chain[1]));
     assert_string_equal(read.link, reply.link);
+    assert_string_equal(read.above_link, reply.above_link);
+    assert_string_equal(read.above_join, reply.above_join);
     assert_true(bytes_equal(read.codebook, reply.codebook) && bytes_equal(read.units, reply.units));
     assert_int_equal(read.codebook_version, 4);
     assert_int_equal(read.units_version, 5);
