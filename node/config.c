@@ -36,24 +36,25 @@ static enum error_code set_endpoint(const char *path, unsigned line, const char 
 static enum error_code set(const char *path, unsigned line, const char *name, const char *value, struct config *config, unsigned *seen,
                            struct error *error)
 {
-    static const char *const names[] = {"root", "parent", "listen", "join"};
-    for (unsigned i = 0; i < 4; i++) {
+    static const char *const names[] = {"root", "parent", "listen", "join", "parent_join", "above", "above_join"};
+    char *const targets[] = {NULL, config->parent, config->listen, config->join, config->parent_join, config->above, config->above_join};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i]) != 0)
             continue;
         if (*seen & 1u << i)
             return error_set(error, ERR_INPUT, tr("%s:%u: '%s' is given twice", "%s:%u: '%s' 重复给出"), path, line, name);
         *seen |= 1u << i;
         if (i > 0)
-            return set_endpoint(path, line, name, value, i == 1 ? config->parent : i == 2 ? config->listen : config->join, error);
+            return set_endpoint(path, line, name, value, targets[i], error);
         if (!crypto_from_hex(value, config->root.bytes, HASH_SIZE))
             return error_set(error, ERR_INPUT, tr("%s:%u: root: expected 64 hex digits", "%s:%u: root: 应为 64 位十六进制数字"), path,
                              line);
         return OK;
     }
-    return error_set(
-        error, ERR_INPUT,
-        tr("%s:%u: unknown name '%s'; known are root, parent, listen, join", "%s:%u: 未知名称 '%s'；可用的有 root、parent、listen、join"),
-        path, line, name);
+    return error_set(error, ERR_INPUT,
+                     tr("%s:%u: unknown name '%s'; known are root, parent, listen, join, parent_join, above, above_join",
+                        "%s:%u: 未知名称 '%s'；可用的有 root、parent、listen、join、parent_join、above、above_join"),
+                     path, line, name);
 }
 
 enum error_code config_read(const char *directory, struct config *ret, struct error *error)
@@ -100,10 +101,16 @@ enum error_code config_read(const char *directory, struct config *ret, struct er
 
 enum error_code config_write(const char *directory, const struct config *config, struct error *error)
 {
-    char text[128 + 2 * HASH_SIZE + 3 * (ADDRESS_SIZE + 16)], root[2 * HASH_SIZE + 1];
+    char text[128 + 2 * HASH_SIZE + 6 * (ADDRESS_SIZE + 16)], root[2 * HASH_SIZE + 1];
     const struct {
         const char *name, *value;
-    } lines[] = {{"root", root}, {"parent", config->parent}, {"listen", config->listen}, {"join", config->join}};
+    } lines[] = {{"root", root},
+                 {"parent", config->parent},
+                 {"listen", config->listen},
+                 {"join", config->join},
+                 {"parent_join", config->parent_join},
+                 {"above", config->above},
+                 {"above_join", config->above_join}};
     crypto_hex(bytes_of(config->root.bytes, HASH_SIZE), root);
     size_t size = (size_t)snprintf(text, sizeof text, "# Sanji station. 'root' pins the network: never change it.\n");
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)

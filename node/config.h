@@ -10,6 +10,9 @@ struct config {
     char parent[ADDRESS_SIZE]; // link endpoint of the parent, tcp://HOST:PORT; empty at the root
     char listen[ADDRESS_SIZE]; // where children link; empty: no children
     char join[ADDRESS_SIZE];   // where children enrol; empty: nobody can
+    // Where the station introduces itself when its parent does not know it, and the endpoints of the station above the parent, for urgent
+    // records that get no receipt. Empty: not known.
+    char parent_join[ADDRESS_SIZE], above[ADDRESS_SIZE], above_join[ADDRESS_SIZE];
 };
 
 // ERR_NOT_FOUND: no station in `directory`. ERR_INPUT: "DIR/station.conf:LINE: ..." for an unknown name, a value that cannot be, a name

@@ -382,6 +382,9 @@ static enum error_code settle(struct birth *birth, const struct join_token *toke
     }
     birth->config.root = token->root;
     snprintf(birth->config.parent, ADDRESS_SIZE, "%s", reply->link);
+    snprintf(birth->config.parent_join, ADDRESS_SIZE, "%s", token->endpoint);
+    snprintf(birth->config.above, ADDRESS_SIZE, "%s", reply->above_link);
+    snprintf(birth->config.above_join, ADDRESS_SIZE, "%s", reply->above_join);
     birth->certificate = reply->certificate;
     memcpy(birth->chain, reply->chain, sizeof birth->chain);
     birth->chain_count = reply->chain_count;

@@ -6,6 +6,7 @@
 
 #include "node/complete.h"
 #include "node/records.h"
+#include "relay/introduce.h"
 #include "relay/language.h"
 #include "relay/quarantine.h"
 
@@ -257,6 +258,12 @@ static bool may_enrol(void *context, struct txn *txn, const char *unit)
     return at != UNIT_NONE;
 }
 
+static bool may_certify(void *context, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer)
+{
+    struct station *station = context;
+    return apply_may_certify(&station->applier, txn, certificate, issuer);
+}
+
 enum error_code station_host(struct station *station, struct host *ret, struct error *error)
 {
     if (!*station->config.join || !*station->config.listen)
@@ -270,8 +277,11 @@ enum error_code station_host(struct station *station, struct host *ret, struct e
                          .link = engine ? engine_listen(engine) : station->config.listen,
                          .join = engine ? engine_join(engine) : station->config.join,
                          .transport_key = &station->identity.transport.public_key,
+                         .above_link = station->config.parent,
+                         .above_join = station->config.parent_join,
                          .may_enrol = may_enrol,
                          .guesses = &station->guesses,
+                         .may_certify = may_certify,
                          .context = station};
     return OK;
 }
@@ -284,12 +294,24 @@ static bool on_join(void *context, struct txn *txn, const struct public_key *key
     struct given_documents documents = {0};
     if (station_host(station, &host, NULL) != OK)
         return false;
+    if (introduction_is(request)) {
+        bool linked = introduction_admit(txn, &host, key, request, utc_ms(), ret_reply, ret_peer);
+        station->applier.reload |= linked && !ret_peer->guest; // its unit is spoken for by its own station
+        return linked;
+    }
     document_in_force(txn, DOCUMENT_UNITS, &documents.units, &documents.units_version);
     document_in_force(txn, DOCUMENT_CODEBOOK, &documents.codebook, &documents.codebook_version);
     bool enrolled = admit(txn, &host, key, request, utc_ms(), &documents, ret_reply, ret_peer);
     if (enrolled)
         station->applier.reload = true; // the unit is spoken for by its own station from now on
     return enrolled;
+}
+
+static enum error_code on_introduce(void *context, struct txn *txn, const struct public_key *called, struct buffer *ret,
+                                    struct error *error)
+{
+    struct station *station = context;
+    return introduction_make(txn, &station->self, &station->identity.sign.secret_key, station->config.listen, called, ret, error);
 }
 
 static void on_documents(void *context, uint32_t *ret_codebook, uint32_t *ret_units)
@@ -314,6 +336,11 @@ struct writer_hooks station_writer_hooks(struct station *station)
 
 struct engine_hooks station_engine_hooks(struct station *station)
 {
-    return (struct engine_hooks){
-        .context = station, .join = on_join, .tick = on_tick, .due_ms = on_due, .documents = on_documents, .log = station_log};
+    return (struct engine_hooks){.context = station,
+                                 .join = on_join,
+                                 .introduce = on_introduce,
+                                 .tick = on_tick,
+                                 .due_ms = on_due,
+                                 .documents = on_documents,
+                                 .log = station_log};
 }

@@ -144,6 +144,8 @@ static void timers(struct engine *engine)
         engine_ask(engine);
     if (engine_heads_due(engine) <= now)
         engine_heads_tick(engine, now);
+    if (engine->past_ms <= now)
+        engine_look_past(engine);
     if (!engine->tick_running && engine->tick_ms <= now && engine->config.hooks.due_ms(engine->config.hooks.context) == 0) {
         struct call_job call = {.run = run_tick, .finished = tick_written, .argument = engine};
         engine->tick_running = writer_submit_call(engine->config.writer, &call) == OK;
@@ -165,6 +167,8 @@ static int timeout_ms(struct engine *engine)
         at = engine->ask_ms;
     if (engine_heads_due(engine) < at)
         at = engine_heads_due(engine);
+    if (engine->past_ms < at)
+        at = engine->past_ms;
     if (engine->config.listen && engine->self_test_ms < at)
         at = engine->self_test_ms;
     if (engine->waiting && now + WAITING_MS < at)
@@ -230,7 +234,8 @@ static void set_running(struct engine *engine, bool running)
 
 static void handle(struct engine *engine, const struct transport_event *event)
 {
-    struct core_event link_event = engine_event(event->type == TRANSPORT_CONNECTED ? EVENT_OPENED : EVENT_CLOSED, 0);
+    struct core_event link_event = engine_event(event->type == TRANSPORT_CONNECTED ? EVENT_OPENED : EVENT_CLOSED, event->dial);
+    struct slot *dialed = &engine->links.slots[event->dial];
     switch (event->type) {
     case TRANSPORT_MESSAGE:
         engine_handle_message(engine, event);
@@ -238,8 +243,14 @@ static void handle(struct engine *engine, const struct transport_event *event)
     case TRANSPORT_DISCONNECTED:
         if (event->detail)
             engine_report(engine, false, event->detail);
+        dialed->refused = event->refused && !dialed->introducing;
+        dialed->introducing = false;
         // fall through
     case TRANSPORT_CONNECTED:
+        if (dialed->introducing) {
+            engine_introduce(engine, event->dial);
+            break;
+        }
         link_event.fresh = crypto_random_u64();
         engine_step(engine, &link_event);
         break;
@@ -258,6 +269,7 @@ void engine_begin(struct engine *engine)
     engine_add_all(engine);
     engine_ask_soon(engine, UINT32_MAX);
     engine_heads_begin(engine);
+    engine_look_past(engine);
 }
 
 void engine_turn(struct engine *engine)
@@ -306,12 +318,14 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
     if (!engine)
         return error_set(error, ERR_MEMORY, "engine");
     engine->config = *config;
-    engine->look_again_ms = UINT64_MAX;
+    engine->look_again_ms = engine->past_ms = UINT64_MAX;
     engine->ask_ms = UINT64_MAX;
     pthread_mutex_init(&engine->status_mutex, NULL);
     pthread_cond_init(&engine->status_cond, NULL);
     uint32_t children_max = config->children_max ? config->children_max : CHILDREN_MAX;
-    struct core_config core_config = {.links_max = config->listen ? children_max + 1 : 1,
+    uint32_t parents = config->parent && config->above ? 2 : 1;
+    struct core_config core_config = {.links_max = (config->listen ? children_max : 0) + parents,
+                                      .second_parent = parents == 2,
                                       .seed = crypto_random_u64(),
                                       .generation = config->generation,
                                       .pool_bytes = POOL_BYTES};

@@ -15,12 +15,14 @@ struct engine;
 // On the thread of engine_run(), but `join` and `tick` run inside the writer's transactions, on its thread.
 struct engine_hooks {
     void *context;
-    // One join request, which came under the CURVE key `key`, inside a transaction; appends the JoinReply. `ret_peer` and true: a station
-    // was enrolled (or was before).
+    // One join request or introduction, which came under the CURVE key `key`, inside a transaction; appends the reply. `ret_peer` and true:
+    // a station was enrolled (or was before), or may link as a guest.
     bool (*join)(void *context, struct txn *txn, const struct public_key *key, struct bytes request, struct buffer *ret_reply,
                  struct peer *ret_peer);
     // Time has passed: what the station owes. Runs in a transaction when `due` said so.
     enum error_code (*tick)(void *context, struct txn *txn, struct error *error);
+    // Appends our Introduction to the station with the CURVE key `called` (introduce.h), read in `txn`. NULL: we never introduce ourselves.
+    enum error_code (*introduce)(void *context, struct txn *txn, const struct public_key *called, struct buffer *ret, struct error *error);
     int64_t (*due_ms)(void *context); // ms until tick is wanted, 0 now, -1 never; asked on the engine's thread, must be quick
     void (*documents)(void *context, uint32_t *ret_codebook, uint32_t *ret_units); // versions in force
     void (*log)(void *context, bool alarm, const char *text);                      // one line, no personal data
@@ -36,13 +38,17 @@ struct engine_config {
     const struct secret_key *transport_secret;
     const char *listen, *join;   // NULL: none
     const char *parent_endpoint; // NULL at the root
-    uint32_t children_max;       // 0: CHILDREN_MAX; memory is taken for that many
+    const char *parent_join;     // where to introduce ourselves when the parent doesn't know us; NULL: nowhere
+    // The station above the parent, called when urgent batches stay without its receipt; NULL: none, or not known where.
+    const struct certificate *above;
+    const char *above_endpoint, *above_join; // above_join NULL: it must know us already
+    uint32_t children_max;                   // 0: CHILDREN_MAX; memory is taken for that many
     uint32_t ordinal;
     uint64_t nonce, generation;
     // For signed heads (engine_heads.h); NULL or 0: none are signed, as by a station that may not sign in its incarnation.
     const struct secret_key *sign_key;
     uint64_t starts; // how often the station was started: grows with every start
-    uint64_t asks; // a restored station: nonce of the incarnation that it asks its parent for; 0: it was not restored
+    uint64_t asks;   // a restored station: nonce of the incarnation that it asks its parent for; 0: it was not restored
     struct engine_hooks hooks;
 };
 

@@ -9,7 +9,7 @@
 
 static enum error_code send_now(struct engine *engine, const struct slot *slot, struct bytes message, struct bytes body)
 {
-    return slot->parent ? transport_send_parent(engine->transport, message, body)
+    return slot->parent ? transport_send_parent(engine->transport, (unsigned)(slot - engine->links.slots), message, body)
                         : transport_send_child(engine->transport, slot->route, message, body);
 }
 
@@ -127,11 +127,14 @@ static void log_state(struct engine *engine, const struct core_update *update)
         engine_ask_soon(engine, update->link);
     char id[2 * STATION_ID_SIZE + 1], text[160];
     crypto_hex(bytes_of(slot->station.bytes, STATION_ID_SIZE), id);
-    snprintf(text, sizeof text, "link %s %.8s: %s", slot->parent ? "parent" : "child", id, names[update->state.to]);
+    const char *kind = slot->past ? "past the parent" : slot->parent ? "parent" : slot->guest ? "guest" : "child";
+    snprintf(text, sizeof text, "link %s %.8s: %s", kind, id, names[update->state.to]);
     if (update->state.to == LINK_LIVE || update->state.from == LINK_LIVE || update->state.to == LINK_BARRED)
         engine_report(engine, update->state.to == LINK_BARRED, text);
     if (update->state.to == LINK_LIVE)
         engine_heads_live(engine, update->link);
+    if (slot->guest && update->state.to == LINK_LIVE)
+        engine_guest_came(engine, slot);
 }
 
 // Two stations with the same keys are found again and again until somebody stops one of them: said once a day.
@@ -197,13 +200,20 @@ static void raise_alarm(struct engine *engine, const struct core_update *update)
     engine_alarm(engine, kinds[update->alarm], text);
 }
 
-static void dial(struct engine *engine)
+// A peer that does not know our key is called at its join endpoint the next time, and then at its link endpoint again.
+static void dial(struct engine *engine, uint32_t link)
 {
+    const struct engine_config *config = &engine->config;
+    struct slot *slot = &engine->links.slots[link];
     struct error error = {0};
-    if (transport_dial(engine->transport, engine->config.parent_endpoint, &engine->config.parent->transport_key, &error) == OK)
+    const char *join = slot->past ? config->above_join : config->parent_join;
+    slot->introducing = slot->refused && join && config->hooks.introduce;
+    slot->refused = false;
+    const char *endpoint = slot->introducing ? join : slot->past ? config->above_endpoint : config->parent_endpoint;
+    if (transport_dial(engine->transport, link, endpoint, &slot->key, &error) == OK)
         return;
     engine_report(engine, true, error.detail);
-    struct core_event closed = {.type = EVENT_CLOSED, .now_ms = monotonic_ms(), .link = 0};
+    struct core_event closed = {.type = EVENT_CLOSED, .now_ms = monotonic_ms(), .link = link};
     engine_later(engine, &closed);
 }
 
@@ -211,7 +221,8 @@ static void hang_up(struct engine *engine, uint32_t link)
 {
     struct slot *slot = &engine->links.slots[link];
     if (slot->parent)
-        transport_hangup(engine->transport);
+        transport_hangup(engine->transport, link);
+    slot->introducing = false;
     slot->route = 0;
     links_session_over(&engine->links, slot);
 }
@@ -347,7 +358,7 @@ void engine_carry_out(struct engine *engine, const struct core_update *update)
     struct slot *slot = &engine->links.slots[update->link];
     switch (update->type) {
     case UPDATE_DIAL:
-        dial(engine);
+        dial(engine, update->link);
         break;
     case UPDATE_HANGUP:
         hang_up(engine, update->link);

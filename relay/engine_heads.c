@@ -302,7 +302,7 @@ static void send_all(struct engine *engine, uint64_t now)
 {
     bool more = send_up(engine);
     for (uint32_t link = 1; link < engine->links.count; link++)
-        if (engine->links.slots[link].used)
+        if (engine->links.slots[link].used && !slot_urgent_only(&engine->links.slots[link]))
             more |= send_down(engine, link);
     engine->heads.send_ms = more ? now + SEND_MS : UINT64_MAX;
 }
@@ -310,7 +310,7 @@ static void send_all(struct engine *engine, uint64_t now)
 void engine_heads_live(struct engine *engine, uint32_t link)
 {
     struct heads_book *book = &engine->heads;
-    if (!book->own)
+    if (!book->own || slot_urgent_only(&engine->links.slots[link]))
         return;
     if (engine->links.slots[link].parent)
         book->own->waits = book->own->claim != NULL;

@@ -62,6 +62,8 @@ struct engine {
     uint64_t ask_ms;        // when neighbours are asked for damaged rows; UINT64_MAX: nothing to ask for
     uint64_t quarantined;   // entries when last looked
     uint64_t self_test_ms;  // when the door is tried next
+    bool past_parent;       // the link past the parent is open
+    uint64_t past_ms;       // when urgent batches are looked at again; UINT64_MAX: none waits
     struct error failure;   // why the node stops by itself
     enum engine_end end;
     atomic_bool opened;        // engine_opened() was called
@@ -126,8 +128,19 @@ bool engine_doubled(const struct slot *slot);              // it was found so, a
 void engine_handle_grant(struct engine *engine, uint32_t link, const struct link_in *in);
 void engine_look_whole(struct engine *engine); // something was committed: whether all that was granted is here
 
+// engine_past.c: introductions, and the link past the parent
+enum { LINK_ABOVE = 1 };                                                           // its number, where config.above is set
+void engine_alarm_once(struct engine *engine, const char *kind, const char *text); // not again right after the same
+// Our dial got through to a join endpoint, or its answer came.
+void engine_introduce(struct engine *engine, uint32_t link);
+void engine_introduced(struct engine *engine, uint32_t link, struct bytes answer);
+// Opens the link past the parent when an urgent batch has waited too long for its receipt, and closes it when none does.
+void engine_look_past(struct engine *engine);
+void engine_guest_came(struct engine *engine, const struct slot *guest); // its link is live
+
 // engine_peers.c
 void engine_add_all(struct engine *engine);
+void engine_add_link(struct engine *engine, uint32_t link);
 bool engine_enrolled(void *engine, const struct public_key *key);
 void engine_handle_message(struct engine *engine, const struct transport_event *message);
 void engine_handle_join(struct engine *engine, const struct transport_event *message);

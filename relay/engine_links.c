@@ -97,14 +97,23 @@ void links_set_parent(struct links *links, const struct certificate *parent)
     *key_place(links, &parent->transport_key) = 1;
 }
 
+void links_set_above(struct links *links, const struct certificate *above)
+{
+    assert(links->count == 1 && links->max > 1);
+    links->count = 2;
+    links->slots[1] = (struct slot){
+        .used = true, .parent = true, .past = true, .station = above->station, .key = above->transport_key, .certificate = above->hash};
+    *key_place(links, &above->transport_key) = 2;
+}
+
 bool links_add_child(struct links *links, const struct peer *peer, uint32_t *ret_link)
 {
     uint32_t link;
     if (links->count == links->max || links_find(links, &peer->transport_key, &link))
         return false;
     link = links->count++;
-    links->slots[link] =
-        (struct slot){.used = true, .station = peer->station, .key = peer->transport_key, .certificate = peer->certificate};
+    links->slots[link] = (struct slot){
+        .used = true, .guest = peer->guest, .station = peer->station, .key = peer->transport_key, .certificate = peer->certificate};
     *key_place(links, &peer->transport_key) = link + 1;
     *ret_link = link;
     return true;

@@ -47,6 +47,10 @@ struct unsent {
 
 struct slot {
     bool used, parent;
+    bool guest;       // a station below a child: its link has the urgent lane only
+    bool past;        // the station above our parent: the same
+    bool refused;     // our last dial: the peer doesn't know our key
+    bool introducing; // our dial goes to its join endpoint
     struct station_id station;
     struct public_key key;
     struct hash certificate;
@@ -76,6 +80,9 @@ struct slot {
     uint32_t heads_refused;     // claims of stations: older than what is here, or not this peer's to bring
 };
 
+// The link past a parent, at either end: nothing but urgent batches and receipts goes there.
+static inline bool slot_urgent_only(const struct slot *slot) { return slot->past || slot->guest; }
+
 enum {
     UNSENT_BYTES_MAX = 16 * 1024 * 1024, // of one peer: twice what the core has in flight at most
 };
@@ -90,11 +97,13 @@ struct links {
 
 // ERR_MEMORY is said as false everywhere here. Slots are found by the link number of the core and never move.
 
-// `max` links, 1..CHILDREN_MAX + 1. False: no memory; links_finish() all the same.
+// `max` links, 1..CHILDREN_MAX + 2. False: no memory; links_finish() all the same.
 bool links_init(struct links *links, uint32_t max);
 void links_finish(struct links *links); // takes zeroed ones
 // Once, before anything else is added.
 void links_set_parent(struct links *links, const struct certificate *parent);
+// The station above the parent, link 1: after the parent, before any child.
+void links_set_above(struct links *links, const struct certificate *above);
 // False: its transport key is there already, or there is no room; `ret_link` is untouched.
 bool links_add_child(struct links *links, const struct peer *peer, uint32_t *ret_link);
 bool links_find(const struct links *links, const struct public_key *key, uint32_t *ret_link);

@@ -114,6 +114,8 @@ static bool may_hold(const struct engine *engine, struct txn *txn, const struct 
 {
     struct feed_state state;
     struct station_id via;
+    if (slot_urgent_only(slot))
+        return false; // their links carry urgent batches and receipts only
     if (entry->is_object)
         return true;
     if (entry->place.feed == 0 || !feed_read(txn, entry->place.feed, ret_feed, &state))
@@ -331,7 +333,7 @@ void engine_serve(struct engine *engine, uint32_t link, const struct link_want *
 {
     struct slot *slot = &engine->links.slots[link];
     uint64_t now = monotonic_ms();
-    if (slot->mend.serving || slot->mend.serve_ms > now || backlog(engine, link) > SERVE_BACKLOG_MAX)
+    if (slot_urgent_only(slot) || slot->mend.serving || slot->mend.serve_ms > now || backlog(engine, link) > SERVE_BACKLOG_MAX)
         return; // it asks again
     struct serve_job *job = calloc(1, sizeof *job);
     if (!job)

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 
 #include "link.pb-c.h"
-#include "relay/enrol.h"
+#include "relay/introduce.h"
 
 // ---- links
 
-static void add_link(struct engine *engine, uint32_t link)
+void engine_add_link(struct engine *engine, uint32_t link)
 {
     struct core_mark marks[CORE_CHANNELS];
     uint64_t ends[CORE_CHANNELS];
@@ -21,6 +21,7 @@ static void add_link(struct engine *engine, uint32_t link)
     struct core_event event = engine_event(EVENT_LINK_ADD, link);
     event.fresh = crypto_random_u64();
     event.add.parent = engine->links.slots[link].parent;
+    event.add.urgent_only = slot_urgent_only(&engine->links.slots[link]);
     event.add.marks = marks;
     event.add.ends = ends;
     event.add.acknowledged = NULL;
@@ -32,7 +33,9 @@ void engine_add_all(struct engine *engine)
 {
     if (engine->config.parent) {
         links_set_parent(&engine->links, engine->config.parent);
-        add_link(engine, 0);
+        if (engine->config.above)
+            links_set_above(&engine->links, engine->config.above);
+        engine_add_link(engine, 0);
     }
     struct station_id after = {0};
     struct peer peer;
@@ -40,7 +43,13 @@ void engine_add_all(struct engine *engine)
     while (engine_reader(engine) && peer_next(engine_reader(engine), &after, &peer)) {
         after = peer.station;
         if (!peer.barred && links_add_child(&engine->links, &peer, &link))
-            add_link(engine, link);
+            engine_add_link(engine, link);
+    }
+    after = (struct station_id){0};
+    while (engine_reader(engine) && guest_next(engine_reader(engine), &after, &peer)) {
+        after = peer.station;
+        if (!peer.barred && links_add_child(&engine->links, &peer, &link))
+            engine_add_link(engine, link);
     }
     engine_reader_end(engine);
 }
@@ -134,6 +143,10 @@ void engine_handle_message(struct engine *engine, const struct transport_event *
     if (!links_find(&engine->links, &message->peer, &link) || engine->links.slots[link].parent != message->parent)
         return;
     struct slot *slot = &engine->links.slots[link];
+    if (slot->introducing) {
+        engine_introduced(engine, link, message->message);
+        return;
+    }
     struct link_in in;
     struct error error = {0};
     arena_reset(&engine->arena);
@@ -188,7 +201,7 @@ static void join_written(void *argument, enum error_code code, const struct erro
         uint32_t link;
         transport_answer(engine->transport, job->reply_to, buffer_bytes(&job->reply));
         if (job->enrolled && links_add_child(&engine->links, &job->peer, &link))
-            add_link(engine, link);
+            engine_add_link(engine, link);
     }
     buffer_finish(&job->request);
     buffer_finish(&job->reply);
@@ -198,7 +211,8 @@ static void join_written(void *argument, enum error_code code, const struct erro
 void engine_handle_join(struct engine *engine, const struct transport_event *message)
 {
     // Anyone may send here: what can't be a request, and what is too much, costs no more than this.
-    if (message->message.size > JOIN_REQUEST_MAX || engine->joins == JOINS_MAX)
+    size_t most = introduction_is(message->message) ? INTRODUCTION_MAX : JOIN_REQUEST_MAX;
+    if (message->message.size > most || engine->joins == JOINS_MAX)
         return;
     struct join_job *job = calloc(1, sizeof *job);
     if (!job)
@@ -279,6 +293,8 @@ void engine_tell_grown(struct engine *engine, const struct grown *grown)
     for (unsigned lane = 1; lane <= LANES; lane++) {
         if (grown->up[lane - 1] && engine->config.parent)
             engine_extended(engine, 0, SANJI__STREAM__STREAM_UP, lane, grown->up[lane - 1]);
+        if (grown->up[lane - 1] && engine->past_parent)
+            engine_extended(engine, LINK_ABOVE, SANJI__STREAM__STREAM_UP, lane, grown->up[lane - 1]);
         if (grown->down_all[lane - 1])
             engine_extended(engine, UINT32_MAX, SANJI__STREAM__STREAM_DOWN_ALL, lane, grown->down_all[lane - 1]);
     }
@@ -302,6 +318,7 @@ void engine_after_commit(struct engine *engine)
     engine_reader_end(engine); // nor must a commit be missed that came while those were handled: `grown` names it
     engine_tell_grown(engine, &grown);
     engine_count_damage(engine);
+    engine_look_past(engine);
     engine_look_whole(engine);
     if (atomic_load(&engine->opened))
         engine_end_with(engine, ENGINE_OPENED, "a new incarnation is open; the links begin anew");

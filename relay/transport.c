@@ -23,12 +23,14 @@ enum {
 static_assert(GATE_LEASE_MS > 2 * ZEROMQ_HANDSHAKE_MS, "an exchange fits in a lease");
 
 enum source {
-    SOURCE_HANDLER, // first: whoever waits for it can't do anything else
-    SOURCE_DIAL_WATCH,
+    SOURCE_HANDLER,    // first: whoever waits for it can't do anything else
+    SOURCE_DIAL_WATCH, // one for each dial
+    SOURCE_DIAL_WATCH_LAST = SOURCE_DIAL_WATCH + TRANSPORT_DIALS - 1,
     SOURCE_LINK_WATCH,
     SOURCE_JOIN_WATCH,
     SOURCE_LINK,
-    SOURCE_PARENT,
+    SOURCE_PARENT, // one for each dial
+    SOURCE_PARENT_LAST = SOURCE_PARENT + TRANSPORT_DIALS - 1,
     SOURCE_JOIN,
     SOURCE_SOCKETS,
     SOURCE_WAKE = SOURCE_SOCKETS,
@@ -46,13 +48,13 @@ struct transport {
     enum source current;
     struct zeromq_message message; // the last one handed out
 
-    bool connected;
-    struct public_key server;
+    bool connected[TRANSPORT_DIALS];
+    struct public_key servers[TRANSPORT_DIALS];
     char detail[400];
 
-    struct inflow inflow, knocks; // of links, both ways; of the join endpoint
-    int parent_fd;
-    uint64_t look_ms; // at it; UINT64_MAX: nothing to look at
+    struct inflow inflow, knocks;  // of links, both ways; of the join endpoint
+    int dial_fds[TRANSPORT_DIALS]; // -1: none
+    uint64_t look_ms;              // at it; UINT64_MAX: nothing to look at
 
     struct room room;
     bool changed;             // connections came or went since the last count
@@ -270,41 +272,42 @@ static const char *attempt_text(enum zeromq_attempt attempt, bool was_connected)
     return tr("the handshake did not end: not the key expected there, or it is too busy", "握手未完成：对方密钥不符，或对方繁忙");
 }
 
-static enum served serve_dial_watch(struct transport *transport, struct transport_event *ret)
+static enum served serve_dial_watch(struct transport *transport, unsigned dial, struct transport_event *ret)
 {
     int fd = -1;
-    enum zeromq_attempt attempt = zeromq_attempt(transport->sockets[SOURCE_DIAL_WATCH], &fd);
+    enum zeromq_attempt attempt = zeromq_attempt(transport->sockets[SOURCE_DIAL_WATCH + dial], &fd);
     if (attempt == ZEROMQ_IDLE)
         return SERVED_NOTHING;
     if (fd >= 0 && inflow_came(&transport->inflow, fd))
-        transport->parent_fd = fd;
+        transport->dial_fds[dial] = fd;
     if (attempt == ZEROMQ_GOING)
         return SERVED_INSIDE;
-    *ret = (struct transport_event){.type = TRANSPORT_CONNECTED, .parent = true, .peer = transport->server};
+    *ret = (struct transport_event){.type = TRANSPORT_CONNECTED, .parent = true, .dial = dial, .peer = transport->servers[dial]};
     if (attempt == ZEROMQ_CONNECTED) {
-        transport->connected = true;
+        transport->connected[dial] = true;
         return SERVED_EVENT;
     }
-    snprintf(transport->detail, sizeof transport->detail, "%s", attempt_text(attempt, transport->connected));
+    snprintf(transport->detail, sizeof transport->detail, "%s", attempt_text(attempt, transport->connected[dial]));
     ret->type = TRANSPORT_DISCONNECTED;
     ret->detail = transport->detail;
-    transport_hangup(transport);
+    ret->refused = attempt == ZEROMQ_REFUSED;
+    transport_hangup(transport, dial);
     return SERVED_EVENT;
 }
 
-static enum served serve_parent(struct transport *transport, struct transport_event *ret)
+static enum served serve_parent(struct transport *transport, unsigned dial, struct transport_event *ret)
 {
-    if (!transport->connected) // the word that we are connected was sent before any message, and comes first
-        return serve_dial_watch(transport, ret);
-    enum zeromq_taken taken = zeromq_take_client(transport->sockets[SOURCE_PARENT], &transport->message);
+    if (!transport->connected[dial]) // the word that we are connected was sent before any message, and comes first
+        return serve_dial_watch(transport, dial, ret);
+    enum zeromq_taken taken = zeromq_take_client(transport->sockets[SOURCE_PARENT + dial], &transport->message);
     if (taken == ZEROMQ_NOTHING)
         return SERVED_NOTHING;
-    inflow_whole(&transport->inflow, transport->parent_fd);
+    inflow_whole(&transport->inflow, transport->dial_fds[dial]);
     if (taken == ZEROMQ_MALFORMED) {
         transport->counts.malformed++;
         return SERVED_INSIDE;
     }
-    *ret = (struct transport_event){.type = TRANSPORT_MESSAGE, .parent = true, .peer = transport->server};
+    *ret = (struct transport_event){.type = TRANSPORT_MESSAGE, .parent = true, .dial = dial, .peer = transport->servers[dial]};
     ret->message = zeromq_part(&transport->message, 0);
     ret->body = zeromq_part(&transport->message, 1);
     return SERVED_EVENT;
@@ -330,12 +333,14 @@ static enum served serve(struct transport *transport, struct transport_event *re
     case SOURCE_HANDLER:
         return serve_handler(transport);
     case SOURCE_DIAL_WATCH:
-        return serve_dial_watch(transport, ret);
+    case SOURCE_DIAL_WATCH_LAST:
+        return serve_dial_watch(transport, source - SOURCE_DIAL_WATCH, ret);
     case SOURCE_LINK_WATCH:
     case SOURCE_JOIN_WATCH:
         return serve_listener_watch(transport, source);
     case SOURCE_PARENT:
-        return serve_parent(transport, ret);
+    case SOURCE_PARENT_LAST:
+        return serve_parent(transport, source - SOURCE_PARENT, ret);
     default:
         return serve_router(transport, source, ret);
     }
@@ -400,11 +405,11 @@ void transport_wake(struct transport *transport)
 
 // ---- what is sent ----------------------------------------------------------------------------------------------------------------
 
-enum error_code transport_send_parent(struct transport *transport, struct bytes message, struct bytes body)
+enum error_code transport_send_parent(struct transport *transport, unsigned dial, struct bytes message, struct bytes body)
 {
-    if (!transport->connected)
+    if (!transport->connected[dial])
         return ERR_NETWORK;
-    return zeromq_send(transport->sockets[SOURCE_PARENT], NULL, message, body, MESSAGE_MAX);
+    return zeromq_send(transport->sockets[SOURCE_PARENT + dial], NULL, message, body, MESSAGE_MAX);
 }
 
 enum error_code transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body)
@@ -428,26 +433,28 @@ enum error_code transport_answer(struct transport *transport, uint64_t reply_to,
 
 // ---- dialling --------------------------------------------------------------------------------------------------------------------
 
-enum error_code transport_dial(struct transport *transport, const char *endpoint, const struct public_key *server, struct error *error)
+enum error_code transport_dial(struct transport *transport, unsigned dial, const char *endpoint, const struct public_key *server,
+                               struct error *error)
 {
     struct endpoint parsed;
-    transport_hangup(transport);
+    assert(dial < TRANSPORT_DIALS);
+    transport_hangup(transport, dial);
     enum error_code code = endpoint_parse_dial(endpoint, &parsed, error);
     if (code != OK)
         return code;
-    transport->server = *server;
-    transport->sockets[SOURCE_PARENT] =
-        zeromq_client(transport->context, endpoint, parsed.kind == ENDPOINT_IPV6, server, &transport->config.public_key,
-                      &transport->config.secret_key, MESSAGE_MAX, &transport->sockets[SOURCE_DIAL_WATCH]);
-    return transport->sockets[SOURCE_PARENT] ? OK : zeromq_error(error);
+    transport->servers[dial] = *server;
+    void **socket = &transport->sockets[SOURCE_PARENT + dial];
+    *socket = zeromq_client(transport->context, endpoint, parsed.kind == ENDPOINT_IPV6, server, &transport->config.public_key,
+                            &transport->config.secret_key, MESSAGE_MAX, &transport->sockets[SOURCE_DIAL_WATCH + dial]);
+    return *socket ? OK : zeromq_error(error);
 }
 
-void transport_hangup(struct transport *transport)
+void transport_hangup(struct transport *transport, unsigned dial)
 {
-    close_source(transport, SOURCE_PARENT, SOURCE_DIAL_WATCH);
-    inflow_went(&transport->inflow, transport->parent_fd);
-    transport->parent_fd = -1;
-    transport->connected = false;
+    close_source(transport, SOURCE_PARENT + dial, SOURCE_DIAL_WATCH + dial);
+    inflow_went(&transport->inflow, transport->dial_fds[dial]);
+    transport->dial_fds[dial] = -1;
+    transport->connected[dial] = false;
 }
 
 // Calls our own link endpoint with a key that nobody knows, and serves its handshake.
@@ -519,7 +526,9 @@ enum error_code transport_create(const struct transport_config *config, struct t
     if (!transport)
         return error_set_errno(error, ERR_MEMORY, "%s", tr("transport", "传输"));
     transport->config = *config;
-    transport->link.fd = transport->join.fd = transport->parent_fd = -1;
+    transport->link.fd = transport->join.fd = -1;
+    for (unsigned dial = 0; dial < TRANSPORT_DIALS; dial++)
+        transport->dial_fds[dial] = -1;
     transport->tick_ms = transport->look_ms = UINT64_MAX;
     zeromq_message_init(&transport->message);
     transport->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -538,7 +547,8 @@ void transport_destroy(struct transport *transport)
     void *no_watch = NULL;
     if (!transport)
         return;
-    transport_hangup(transport);
+    for (unsigned dial = 0; dial < TRANSPORT_DIALS; dial++)
+        transport_hangup(transport, dial);
     close_source(transport, SOURCE_LINK, SOURCE_LINK_WATCH);
     close_source(transport, SOURCE_JOIN, SOURCE_JOIN_WATCH);
     zeromq_close(&transport->sockets[SOURCE_HANDLER], &no_watch);

@@ -10,6 +10,8 @@
 
 struct transport;
 
+// Two dials: of the parent, and of the station above it when the parent keeps silent.
+enum { TRANSPORT_DIALS = 2 };
 // Bytes of the largest answer to a joiner: codebook, unit tree, and the chain with its signatures.
 enum { TRANSPORT_ANSWER_MAX = 2 * DOCUMENT_MAX + DEPTH_MAX * 2 * CERTIFICATE_MAX };
 
@@ -33,7 +35,9 @@ enum transport_event_type {
 };
 struct transport_event {
     enum transport_event_type type;
-    bool parent; // MESSAGE: from our dial
+    bool parent;   // MESSAGE: from our dial
+    unsigned dial; // CONNECTED, DISCONNECTED, MESSAGE with `parent`: which, below TRANSPORT_DIALS
+    bool refused;  // DISCONNECTED: the other side does not know our key
     struct public_key peer;
     uint64_t route;             // MESSAGE from a child: the connection it came by, to answer on; JOIN: reply_to; never 0
     struct bytes message, body; // live until the next transport_wait()
@@ -59,16 +63,17 @@ const char *transport_join(const struct transport *transport);
 bool transport_wait(struct transport *transport, int timeout_ms, struct transport_event *ret);
 void transport_wake(struct transport *transport); // any thread, async-signal-safe
 
-// Dials the parent (a fresh socket each time); hangs up what was there before. Returns at once: CONNECTED or DISCONNECTED follows in
+// Dials (a fresh socket each time); hangs up what that dial had before. Returns at once: CONNECTED or DISCONNECTED follows in
 // at most 10 s, unless hung up. Give an address, not a name, where names may be slow: the look-up holds up every other link.
 // ERR_INPUT: bad address; ERR_LIMIT, ERR_MEMORY: no socket.
-enum error_code transport_dial(struct transport *transport, const char *endpoint, const struct public_key *server, struct error *error);
-void transport_hangup(struct transport *transport); // no event follows
+enum error_code transport_dial(struct transport *transport, unsigned dial, const char *endpoint, const struct public_key *server,
+                               struct error *error);
+void transport_hangup(struct transport *transport, unsigned dial); // no event follows
 
 // Never blocks; the bytes are copied. ERR_BUSY: the peer's pipe is full, try later; ERR_NETWORK: no such connection (any more);
 // ERR_LIMIT: a frame over MESSAGE_MAX (answers: TRANSPORT_ANSWER_MAX), for which the peer would cut the line;
 // ERR_MEMORY. After an error nothing was sent.
-enum error_code transport_send_parent(struct transport *transport, struct bytes message, struct bytes body);
+enum error_code transport_send_parent(struct transport *transport, unsigned dial, struct bytes message, struct bytes body);
 enum error_code transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body);
 enum error_code transport_answer(struct transport *transport, uint64_t reply_to, struct bytes message);
 

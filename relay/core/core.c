@@ -20,7 +20,7 @@ struct core {
     uint64_t admit_ms;  // next turn of admission; UINT64_MAX: nobody waits
     uint32_t tick_from; // where the next tick begins: all links get their turn
     uint32_t give_from, take_from;
-    uint32_t count;      // links that were ever used are below it; what lies beyond was never touched
+    uint32_t count; // links that were ever used are below it; what lies beyond was never touched
     struct sender *senders;
     struct receiver *receivers;
     uint64_t *deadlines; // of the links; apart from them so that a tick reads little memory
@@ -40,25 +40,28 @@ struct layout {
     size_t links, senders, receivers, deadlines, size;
 };
 
-static struct layout lay_out(uint32_t links_max)
+static uint32_t parents_of(const struct core_config *config) { return config->second_parent ? 2 : 1; }
+
+static struct layout lay_out(const struct core_config *config)
 {
-    assert(links_max >= 1 && links_max <= CHILDREN_MAX + 1);
-    size_t children = links_max - 1;
+    uint32_t parents = parents_of(config), links_max = config->links_max;
+    assert(links_max >= parents && links_max <= CHILDREN_MAX + 2);
+    size_t children = links_max - parents;
     struct layout layout = {.links = (sizeof(struct core) + 15) / 16 * 16};
     layout.senders = layout.links + links_max * sizeof(struct link);
-    layout.receivers = layout.senders + (PARENT_SENDERS + children * CHILD_SENDERS) * sizeof(struct sender);
-    layout.deadlines = layout.receivers + (PARENT_RECEIVERS + children * CHILD_RECEIVERS) * sizeof(struct receiver);
+    layout.receivers = layout.senders + (parents * PARENT_SENDERS + children * CHILD_SENDERS) * sizeof(struct sender);
+    layout.deadlines = layout.receivers + (parents * PARENT_RECEIVERS + children * CHILD_RECEIVERS) * sizeof(struct receiver);
     layout.size = layout.deadlines + links_max * sizeof(uint64_t);
     return layout;
 }
 
-size_t core_size(const struct core_config *config) { return lay_out(config->links_max).size; }
+size_t core_size(const struct core_config *config) { return lay_out(config).size; }
 
 struct core *core_init(void *memory, const struct core_config *config)
 {
     static_assert(_Alignof(struct link) == 8 && _Alignof(struct sender) == 8 && _Alignof(struct receiver) == 8, "parts follow each other");
     assert(config->generation != 0);
-    struct layout layout = lay_out(config->links_max);
+    struct layout layout = lay_out(config);
     uint8_t *base = memory;
     struct core *core = memory;
     *core = (struct core){.config = *config, .next_ms = UINT64_MAX, .admit_ms = UINT64_MAX};
@@ -73,15 +76,17 @@ struct core *core_init(void *memory, const struct core_config *config)
 // The first use of a link, and of all below it that were not used yet.
 static void reach_link(struct core *core, uint32_t last)
 {
+    uint32_t parents = parents_of(&core->config);
     for (uint32_t i = core->count; i <= last; i++) {
         struct link *link = &core->links[i];
-        link->parent = i == 0;
+        uint32_t ups = i < parents ? i : parents, downs = i - ups; // before it
+        link->parent = i < parents;
         link->state = LINK_ABSENT;
         link->due_ms = core->deadlines[i] = UINT64_MAX;
         link->senders_count = link->parent ? PARENT_SENDERS : CHILD_SENDERS;
         link->receivers_count = link->parent ? PARENT_RECEIVERS : CHILD_RECEIVERS;
-        link->senders = core->senders + (i ? PARENT_SENDERS + (size_t)(i - 1) * CHILD_SENDERS : 0);
-        link->receivers = core->receivers + (i ? PARENT_RECEIVERS + (size_t)(i - 1) * CHILD_RECEIVERS : 0);
+        link->senders = core->senders + (size_t)ups * PARENT_SENDERS + (size_t)downs * CHILD_SENDERS;
+        link->receivers = core->receivers + (size_t)ups * PARENT_RECEIVERS + (size_t)downs * CHILD_RECEIVERS;
         backoff_init(&link->backoff, core->config.seed ^ (i + 1) * 0xd1342543de82ef95u);
         window_init(&link->window);
         core->count = i + 1;

@@ -34,7 +34,8 @@ static inline unsigned core_channel_stream(unsigned channel) { return channel / 
 static inline unsigned core_channel_lane(unsigned channel) { return channel % LANES + 1; }
 
 struct core_config {
-    uint32_t links_max;  // index 0 is the link to the parent; children follow
+    uint32_t links_max;  // index 0 is the link to the parent, 1 the one past it if there is one; children follow
+    bool second_parent;  // link 1 goes up, too: past the parent
     uint64_t seed;       // jitter of the backoff
     uint64_t generation; // of this station's journal
     uint32_t pool_bytes; // admission: sum of credit given to all peers
@@ -101,7 +102,7 @@ enum core_event_type {
     EVENT_TICK,        // time passed; give one at core_deadline()
     EVENT_LINK_ADD,    // a peer exists: `add`; ignored unless the link is absent
     EVENT_LINK_REMOVE, // nothing about it may follow: answers still owed to it are dropped by the shell
-    EVENT_OPENED,      // our dial connected (parent link)
+    EVENT_OPENED,      // our dial connected (a link that goes up)
     EVENT_CLOSED,      // the connection broke, or the dial failed
     // from the peer: `session` is the one of its hello
     EVENT_HELLO,        // `fresh`: a new session for the answer
@@ -134,6 +135,7 @@ struct core_event {
         // acknowledged of ours (tells a peer that lost what it held), parts of its rows that are staged here (`marks` generation).
         struct {
             bool parent;
+            bool urgent_only; // the link past a parent, at either end: it has the channels of the urgent lane, and no others
             const struct core_mark *marks;
             const uint64_t *ends;
             const struct core_mark *acknowledged;
@@ -174,7 +176,7 @@ struct core_event {
 // To be carried out in the order given. The session that messages name is the one of the last UPDATE_SEND_HELLO on that link
 // (0 before: an error that answers a hello).
 enum core_update_type {
-    UPDATE_DIAL,       // connect to the parent
+    UPDATE_DIAL,       // connect to the station above of this link
     UPDATE_HANGUP,     // drop the connection (dialer) or forget the session (listener)
     UPDATE_SEND_HELLO, // `hello`; the shell adds certificate, document versions, ordinal, nonce and wants_incarnation
     UPDATE_SEND_HEADS, // send our heads of `channel`, page by page
@@ -250,7 +252,7 @@ struct core_updates {
 };
 
 struct core;
-// Bytes of memory for a core: under 8 KiB a link. `links_max` 1..CHILDREN_MAX + 1.
+// Bytes of memory for a core: under 8 KiB a link. `links_max` 1..CHILDREN_MAX + 2, at least the links that go up.
 size_t core_size(const struct core_config *config);
 // `memory`: core_size() bytes aligned as malloc aligns, the caller's. The core needs no end. `generation` is not 0.
 struct core *core_init(void *memory, const struct core_config *config);

@@ -7,10 +7,12 @@
 
 void link_add(struct link *link, struct step *step, const struct core_event *event)
 {
+    link->urgent_only = event->add.urgent_only;
     for (unsigned i = 0; i < link->senders_count; i++) {
         unsigned channel = link_sender_channel(link, i);
         const struct core_mark *acknowledged = event->add.acknowledged ? &event->add.acknowledged[channel] : NULL;
-        sender_init(&link->senders[i], step->generation, event->add.ends[channel], acknowledged);
+        uint64_t end = link_sender(link, channel) ? event->add.ends[channel] : 0; // nothing is owed where nothing is carried
+        sender_init(&link->senders[i], step->generation, end, acknowledged);
     }
     for (unsigned i = 0; i < link->receivers_count; i++) {
         unsigned channel = link_receiver_channel(link, i);

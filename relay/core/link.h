@@ -42,9 +42,10 @@ struct step {
 struct link {
     uint8_t state; // enum link_state
     bool parent;
-    bool pending;   // more to send than one step may say
-    bool wants;     // the peer knocked, or could use more credit than none
-    bool stretched; // the peer used more than half of its credit
+    bool urgent_only; // channels of other lanes are not there
+    bool pending;     // more to send than one step may say
+    bool wants;       // the peer knocked, or could use more credit than none
+    bool stretched;   // the peer used more than half of its credit
     uint8_t senders_count, receivers_count;
     uint8_t turn[LANES]; // of the two streams of a lane towards a child
     uint32_t barred_fault;
@@ -66,7 +67,7 @@ struct link {
     struct receiver *receivers; // the other way round
 };
 
-// The channel's sender or receiver; NULL if the link carries it in the other direction only.
+// The channel's sender or receiver; NULL if the link carries it in the other direction only, or not at all.
 struct sender *link_sender(struct link *link, unsigned channel);
 struct receiver *link_receiver(struct link *link, unsigned channel);
 unsigned link_sender_channel(const struct link *link, unsigned index);

@@ -22,16 +22,18 @@ static unsigned first_receiver(const struct link *link) { return link->parent ? 
 unsigned link_sender_channel(const struct link *link, unsigned index) { return first_sender(link) + index; }
 unsigned link_receiver_channel(const struct link *link, unsigned index) { return first_receiver(link) + index; }
 
+static bool carries(const struct link *link, unsigned channel) { return !link->urgent_only || core_channel_lane(channel) == 1; }
+
 struct sender *link_sender(struct link *link, unsigned channel)
 {
     unsigned first = first_sender(link);
-    return channel >= first && channel - first < link->senders_count ? &link->senders[channel - first] : NULL;
+    return carries(link, channel) && channel >= first && channel - first < link->senders_count ? &link->senders[channel - first] : NULL;
 }
 
 struct receiver *link_receiver(struct link *link, unsigned channel)
 {
     unsigned first = first_receiver(link);
-    return channel >= first && channel - first < link->receivers_count ? &link->receivers[channel - first] : NULL;
+    return carries(link, channel) && channel >= first && channel - first < link->receivers_count ? &link->receivers[channel - first] : NULL;
 }
 
 // ---- small sayings
@@ -149,7 +151,8 @@ void session_hello(struct link *link, struct step *step, bool reply)
     hello->reply = reply;
     for (unsigned i = 0; i < link->receivers_count; i++) {
         unsigned channel = link_receiver_channel(link, i);
-        receiver_begin(&link->receivers[i], &hello->held[channel], &hello->staged[channel]);
+        if (carries(link, channel))
+            receiver_begin(&link->receivers[i], &hello->held[channel], &hello->staged[channel]);
     }
     link->sent_ms = step->now_ms;
 }
@@ -165,6 +168,8 @@ void session_live(struct link *link, struct step *step, const struct core_hello 
     for (unsigned i = 0; i < link->senders_count; i++) {
         unsigned channel = link_sender_channel(link, i);
         struct sender *sender = &link->senders[i];
+        if (!carries(link, channel))
+            continue;
         session_alarm(step, channel, sender_begin(sender, step->generation, &hello->held[channel], &hello->staged[channel], step->now_ms));
         if (sender->state == SENDER_HEADS)
             step_update(step, UPDATE_WANT_HEADS, channel);

@@ -342,8 +342,11 @@ void transport_destroy(struct transport *transport)
     free(transport);
 }
 
-enum error_code transport_dial(struct transport *transport, const char *endpoint, const struct public_key *server, struct error *error)
+enum error_code transport_dial(struct transport *transport, unsigned dial, const char *endpoint, const struct public_key *server,
+                               struct error *error)
 {
+    if (dial > 0)
+        return ERR_NETWORK; // every line here is between a child and its parent
     (void)endpoint;
     (void)server;
     (void)error;
@@ -358,16 +361,20 @@ enum error_code transport_dial(struct transport *transport, const char *endpoint
     return OK;
 }
 
-void transport_hangup(struct transport *transport)
+void transport_hangup(struct transport *transport, unsigned dial)
 {
+    if (dial > 0)
+        return;
     if (transport->site->line.connection)
         path_taken(SIM_PATH_stall);
     network_break(transport->site, false);
     transport->site->line.dialing = 0;
 }
 
-enum error_code transport_send_parent(struct transport *transport, struct bytes message, struct bytes body)
+enum error_code transport_send_parent(struct transport *transport, unsigned dial, struct bytes message, struct bytes body)
 {
+    if (dial > 0)
+        return ERR_NETWORK;
     return put(transport->site, SIDE_UP, message, body);
 }
 

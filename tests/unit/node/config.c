@@ -61,7 +61,13 @@ static void refused(const char *text, const char *wanted)
 static void what_is_written_is_read(void **context)
 {
     (void)context;
-    struct config config = {.parent = "tcp://10.0.0.1:7310", .listen = "tcp://*:7310", .join = "tcp://[::1]:7311"}, read = {0};
+    struct config config = {.parent = "tcp://10.0.0.1:7310",
+                            .listen = "tcp://*:7310",
+                            .join = "tcp://[::1]:7311",
+                            .parent_join = "tcp://10.0.0.1:7311",
+                            .above = "tcp://10.0.0.2:7310",
+                            .above_join = "tcp://10.0.0.2:7311"},
+                  read = {0};
     struct error error = {0};
     for (int i = 0; i < HASH_SIZE; i++)
         config.root.bytes[i] = (uint8_t)(i * 7);

@@ -77,11 +77,8 @@ static bool anybody(void *context, const struct public_key *key)
 
 static struct transport_config config_of(const struct keys *keys, const char *listen, const char *join)
 {
-    return (struct transport_config){.public_key = keys->public_key,
-                                     .secret_key = keys->secret_key,
-                                     .listen = listen,
-                                     .join = join,
-                                     .enrolled = enrolled};
+    return (struct transport_config){
+        .public_key = keys->public_key, .secret_key = keys->secret_key, .listen = listen, .join = join, .enrolled = enrolled};
 }
 
 static struct transport *make(const struct keys *keys, const char *listen, const char *join)
@@ -98,7 +95,7 @@ static struct transport *make_parent(void) { return make(&parent_keys, "tcp://12
 
 static void dial(struct transport *child, const struct transport *parent)
 {
-    assert_int_equal(transport_dial(child, transport_listen(parent), &parent_keys.public_key, NULL), OK);
+    assert_int_equal(transport_dial(child, 0, transport_listen(parent), &parent_keys.public_key, NULL), OK);
 }
 
 // Serves both until `wanted` has this event; others of the same side are let pass. False: it did not come.
@@ -133,7 +130,7 @@ static struct bytes text(const char *string) { return bytes_of_text(string); }
 static uint64_t round_trip(struct transport *parent, struct transport *child, const struct keys *keys)
 {
     struct transport_event event;
-    assert_int_equal(transport_send_parent(child, text("question"), text("body")), OK);
+    assert_int_equal(transport_send_parent(child, 0, text("question"), text("body")), OK);
     assert_true(pump(parent, child, TRANSPORT_MESSAGE, &event));
     assert_false(event.parent);
     assert_true(same_key(&event.peer, &keys->public_key));
@@ -257,11 +254,11 @@ static void frames_up_to_the_limit_pass_and_larger_ones_are_not_sent(void **stat
     uint8_t *data = calloc(1, MESSAGE_MAX + 1);
     assert_non_null(data);
     data[MESSAGE_MAX - 1] = 42;
-    assert_int_equal(transport_send_parent(child, bytes_of(data, MESSAGE_MAX), bytes_of(data, MESSAGE_MAX)), OK);
+    assert_int_equal(transport_send_parent(child, 0, bytes_of(data, MESSAGE_MAX), bytes_of(data, MESSAGE_MAX)), OK);
     assert_true(pump(parent, child, TRANSPORT_MESSAGE, &event));
     assert_true(bytes_equal(event.message, bytes_of(data, MESSAGE_MAX)));
     assert_true(bytes_equal(event.body, bytes_of(data, MESSAGE_MAX)));
-    assert_int_equal(transport_send_parent(child, bytes_of(data, MESSAGE_MAX + 1), text("")), ERR_LIMIT);
+    assert_int_equal(transport_send_parent(child, 0, bytes_of(data, MESSAGE_MAX + 1), text("")), ERR_LIMIT);
     assert_int_equal(transport_send_child(parent, event.route, text(""), bytes_of(data, MESSAGE_MAX + 1)), ERR_LIMIT);
     round_trip(parent, child, &child_keys);
     free(data);
@@ -276,7 +273,7 @@ static void many_messages_arrive_once_and_in_order(void **state)
     struct transport *parent = make_parent(), *child = connect_child(parent, &child_keys);
     uint32_t sent = 0, received = 0;
     for (int i = 0; received < 5000 && i < 1000000; i++) {
-        if (sent < 5000 && transport_send_parent(child, bytes_of(&sent, sizeof sent), bytes_of(NULL, 0)) == OK)
+        if (sent < 5000 && transport_send_parent(child, 0, bytes_of(&sent, sizeof sent), bytes_of(NULL, 0)) == OK)
             sent++;
         while (transport_wait(parent, sent == 5000 ? WAIT_MS : 0, &event)) {
             assert_int_equal(event.message.size, sizeof received);
@@ -296,10 +293,10 @@ static void a_village_listens_nowhere(void **state)
     struct transport *village = make(&child_keys, NULL, NULL);
     assert_false(transport_wait(village, 0, &event));
     assert_int_equal(transport_self_test(village, NULL), OK);
-    assert_int_equal(transport_send_parent(village, text("x"), text("")), ERR_NETWORK);
+    assert_int_equal(transport_send_parent(village, 0, text("x"), text("")), ERR_NETWORK);
     assert_int_equal(transport_send_child(village, 1ull << 32, text("x"), text("")), ERR_NETWORK);
     assert_int_equal(transport_answer(village, 1ull << 32, text("x")), ERR_NETWORK);
-    transport_hangup(village);
+    transport_hangup(village, 0);
     transport_destroy(village);
 }
 
@@ -326,15 +323,15 @@ static void a_dial_that_reaches_nobody_says_so(void **state)
     char gone[64];
     snprintf(gone, sizeof gone, "%s", transport_listen(parent));
     transport_destroy(parent);
-    assert_int_equal(transport_dial(child, gone, &parent_keys.public_key, NULL), OK);
+    assert_int_equal(transport_dial(child, 0, gone, &parent_keys.public_key, NULL), OK);
     assert_true(pump(child, NULL, TRANSPORT_DISCONNECTED, &event));
     assert_non_null(strstr(event.detail, "nobody answers"));
-    assert_int_equal(transport_send_parent(child, text("x"), text("")), ERR_NETWORK);
-    assert_int_equal(transport_dial(child, gone, &parent_keys.public_key, NULL), OK);
-    transport_hangup(child);
+    assert_int_equal(transport_send_parent(child, 0, text("x"), text("")), ERR_NETWORK);
+    assert_int_equal(transport_dial(child, 0, gone, &parent_keys.public_key, NULL), OK);
+    transport_hangup(child, 0);
     assert_false(transport_wait(child, 100, &event)); // no event follows
-    assert_int_equal(transport_dial(child, "tcp://*:1", &parent_keys.public_key, &error), ERR_INPUT);
-    assert_int_equal(transport_dial(child, "nonsense", &parent_keys.public_key, &error), ERR_INPUT);
+    assert_int_equal(transport_dial(child, 0, "tcp://*:1", &parent_keys.public_key, &error), ERR_INPUT);
+    assert_int_equal(transport_dial(child, 0, "nonsense", &parent_keys.public_key, &error), ERR_INPUT);
     transport_destroy(child);
 }
 
@@ -372,7 +369,7 @@ static void fault_52_an_unknown_key_is_refused(void **state)
     assert_true(pump(child, parent, TRANSPORT_DISCONNECTED, &event));
     assert_non_null(strstr(event.detail, "not enrolled"));
     assert_int_equal(transport_counts(parent).refused, 1);
-    assert_int_equal(transport_send_parent(child, text("x"), text("")), ERR_NETWORK);
+    assert_int_equal(transport_send_parent(child, 0, text("x"), text("")), ERR_NETWORK);
     assert_int_equal(transport_self_test(parent, NULL), OK);
     assert_int_equal(transport_counts(parent).refused, 1);
     transport_destroy(child);
@@ -435,7 +432,7 @@ static void a_parent_with_another_key_is_not_spoken_to(void **state)
     (void)state;
     struct transport_event event;
     struct transport *parent = make_parent(), *child = make(&child_keys, NULL, NULL);
-    assert_int_equal(transport_dial(child, transport_listen(parent), &other_keys.public_key, NULL), OK);
+    assert_int_equal(transport_dial(child, 0, transport_listen(parent), &other_keys.public_key, NULL), OK);
     assert_true(pump(child, parent, TRANSPORT_DISCONNECTED, &event));
     assert_non_null(strstr(event.detail, "not the key expected"));
     transport_destroy(child);
@@ -703,7 +700,7 @@ static void fault_50_a_parent_that_restarts_is_dialled_again(void **state)
     transport_destroy(parent);
     assert_true(pump(child, NULL, TRANSPORT_DISCONNECTED, &event));
     assert_non_null(strstr(event.detail, "broke"));
-    assert_int_equal(transport_send_parent(child, text("x"), text("")), ERR_NETWORK);
+    assert_int_equal(transport_send_parent(child, 0, text("x"), text("")), ERR_NETWORK);
     parent = make(&parent_keys, listen, NULL); // the same address at once
     for (int i = 0; i < 3; i++) {              // and a dial replaces the one before
         dial(child, parent);

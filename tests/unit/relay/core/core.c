@@ -367,6 +367,96 @@ static void status_of_no_link(void **unused)
     drive_finish(&drive);
 }
 
+// ---- the link past the parent
+
+static void add_past(struct drive *drive, uint32_t link, bool parent, const uint64_t *ends)
+{
+    static const struct core_mark marks[CORE_CHANNELS];
+    struct core_event event = {.type = EVENT_LINK_ADD, .link = link};
+    event.add.parent = parent;
+    event.add.urgent_only = true;
+    event.add.marks = marks;
+    event.add.ends = ends;
+    drive_step(drive, event);
+}
+
+static void init_two_parents(struct drive *drive)
+{
+    struct core_config config = {.links_max = 4, .second_parent = true, .seed = 11, .generation = 50, .pool_bytes = 1 << 20};
+    memset(drive, 0, sizeof *drive);
+    drive->now_ms = 1000;
+    drive->core = calloc(1, core_size(&config));
+    assert_non_null(drive->core);
+    core_init(drive->core, &config);
+}
+
+static void fault_33_past_the_parent_only_urgent_rows_go_and_marks_are_its_own(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    uint64_t ends[CORE_CHANNELS];
+    unsigned urgent = core_channel(1, 1), bulk = core_channel(1, 5);
+    for (unsigned i = 0; i < CORE_CHANNELS; i++)
+        ends[i] = i < LANES ? 3 : 0;
+    init_two_parents(&drive);
+    drive_parent(&drive, 7, ends); // the parent acknowledges everything
+    drive_rows(&drive, 0, urgent, 1, 3, 300);
+    drive_ack(&drive, 0, 7, urgent, 3, 65536);
+    add_past(&drive, 1, true, ends);
+    assert_true(drive_until(&drive, UPDATE_DIAL, 1000));
+    assert_int_equal(drive_update(&drive, UPDATE_DIAL, 0)->link, 1);
+    drive_step(&drive, (struct core_event){.type = EVENT_OPENED, .link = 1});
+    struct core_hello hello = drive_hello(8, true);
+    drive_greet(&drive, 1, &hello);
+    assert_int_equal(drive_state(&drive, 1), LINK_LIVE);
+    const struct core_update *load = drive_update(&drive, UPDATE_LOAD, 0);
+    assert_true(load && load->link == 1 && load->channel == urgent && load->load.after == 0); // from its own mark, not the parent's
+    assert_null(drive_update(&drive, UPDATE_LOAD, 1));
+    drive_rows(&drive, 1, urgent, 1, 3, 300);
+    assert_int_equal(drive_update(&drive, UPDATE_SEND_PIECE, 2)->piece.position, 3);
+    drive_ack(&drive, 1, 8, urgent, 2, 65536);
+    struct core_link_status status;
+    assert_true(core_link(drive.core, 0, &status) && status.channels[urgent].headers == 3);
+    assert_true(core_link(drive.core, 1, &status) && status.channels[urgent].headers == 2 && status.channels[bulk].end == 0 &&
+                status.parent);
+    // other lanes grow, and nothing of them goes that way
+    struct core_event grown = {.type = EVENT_EXTENDED, .link = 1, .channel = bulk, .extended.end = 9};
+    drive_step(&drive, grown);
+    assert_null(drive_update(&drive, UPDATE_LOAD, 0));
+    grown.link = UINT32_MAX;
+    drive_step(&drive, grown);
+    assert_true(!drive_update(&drive, UPDATE_LOAD, 0) || drive_update(&drive, UPDATE_LOAD, 0)->link == 0);
+    // receipts come back on it
+    drive_piece(&drive, 1, 8, core_channel(3, 1), 1, 300, 0, 300);
+    assert_true(drive_update(&drive, UPDATE_ACCEPT, 0)->accept.complete);
+    // it is over: nothing more is said there, the parent's link lives on, and it may open again
+    drive_step(&drive, (struct core_event){.type = EVENT_LINK_REMOVE, .link = 1});
+    assert_int_equal(drive_state(&drive, 1), LINK_ABSENT);
+    assert_non_null(drive_update(&drive, UPDATE_HANGUP, 0));
+    assert_int_equal(drive_state(&drive, 0), LINK_LIVE);
+    add_past(&drive, 1, true, ends);
+    assert_true(drive_until(&drive, UPDATE_DIAL, 1000));
+    drive_finish(&drive);
+}
+
+static void fault_33_another_lane_past_the_parent_is_against_the_protocol(void **unused)
+{
+    (void)unused;
+    static const uint64_t ends[CORE_CHANNELS] = {0};
+    for (unsigned lane = 1; lane <= LANES; lane++) {
+        struct drive drive;
+        struct core_hello hello = drive_hello(8, false);
+        init_two_parents(&drive);
+        add_past(&drive, 2, false, ends); // the guest at the station above
+        drive_greet(&drive, 2, &hello);
+        assert_int_equal(drive_state(&drive, 2), LINK_LIVE);
+        drive_piece(&drive, 2, 8, core_channel(1, lane), 1, 300, 0, 300);
+        assert_int_equal(drive_state(&drive, 2), lane == 1 ? LINK_LIVE : LINK_BARRED);
+        assert_int_equal(drive_update(&drive, UPDATE_ACCEPT, 0) != NULL, lane == 1);
+        drive_finish(&drive);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +472,8 @@ int main(void)
         cmocka_unit_test(a_county_of_links),
         cmocka_unit_test(a_step_says_no_more_than_it_may),
         cmocka_unit_test(status_of_no_link),
+        cmocka_unit_test(fault_33_past_the_parent_only_urgent_rows_go_and_marks_are_its_own),
+        cmocka_unit_test(fault_33_another_lane_past_the_parent_is_against_the_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
