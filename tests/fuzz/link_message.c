@@ -7,8 +7,7 @@
 // Decoded messages are within the bounds that the core relies on.
 static void check(const struct link_in *in)
 {
-    MUST(in->channel < CORE_CHANNELS || in->type == LINK_ERROR || in->type == LINK_HELLO || in->type == LINK_PING ||
-         in->type == LINK_GRANT);
+    MUST(in->channel < CORE_CHANNELS || (in->type != LINK_HEADS && in->type != LINK_PUSH && in->type != LINK_ACK));
     MUST(in->type != LINK_ERROR || in->channel <= CORE_CHANNELS);
     const struct core_piece *piece = &in->push.piece;
     if (in->type == LINK_PUSH) {
@@ -18,6 +17,8 @@ static void check(const struct link_in *in)
     }
     if (in->type == LINK_HEADS)
         MUST(in->heads.count <= HEADS_PAGE_MAX);
+    if (in->type == LINK_SIGNED_HEADS)
+        MUST(in->signed_heads.claim.size <= HEADS_CLAIM_MAX && in->signed_heads.signature.size == SIGNATURE_SIZE);
 }
 
 static void encode(const struct link_in *in, struct buffer *ret)
@@ -35,6 +36,9 @@ static void encode(const struct link_in *in, struct buffer *ret)
         break;
     case LINK_HELLO:
         link_encode_hello(in->session, &in->hello.hello, &in->hello.certificate, in->hello.codebook, in->hello.units, ret);
+        break;
+    case LINK_SIGNED_HEADS:
+        link_encode_signed_heads(in->session, in->signed_heads.claim, in->signed_heads.signature.data, ret);
         break;
     default:
         break;
