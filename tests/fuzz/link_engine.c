@@ -297,20 +297,22 @@ enum error_code transport_create(const struct transport_config *config, struct t
     return OK;
 }
 void transport_destroy(struct transport *transport) { (void)transport; }
-enum error_code transport_dial(struct transport *transport, const char *endpoint, const struct public_key *server, struct error *error)
+enum error_code transport_dial(struct transport *transport, unsigned dial, const char *endpoint, const struct public_key *server,
+                               struct error *error)
 {
-    (void)transport, (void)endpoint, (void)server, (void)error;
+    (void)transport, (void)dial, (void)endpoint, (void)server, (void)error;
     connected = false;
     return OK;
 }
-void transport_hangup(struct transport *transport)
+void transport_hangup(struct transport *transport, unsigned dial)
 {
-    (void)transport;
+    (void)transport, (void)dial;
     connected = false;
 }
-enum error_code transport_send_parent(struct transport *transport, struct bytes message, struct bytes body)
+enum error_code transport_send_parent(struct transport *transport, unsigned dial, struct bytes message, struct bytes body)
 {
     (void)transport;
+    MUST(dial == 0); // nobody is above the parent here
     return put(true, message, body);
 }
 enum error_code transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body)
@@ -441,7 +443,7 @@ static void hello(bool parent, struct input *input)
         if (held & 32)
             hello.staged[channel] = (struct core_staged){.position = held % 16 + 1u, .offset = 1000, .header = rows[0].hash};
     }
-    link_encode_hello(hello.session, &hello, &stations[parent ? SAMPLE_COUNTY : SAMPLE_VILLAGE].certificate.hash, 1, 1, &wire);
+    link_encode_hello(hello.session, &hello, &stations[parent ? SAMPLE_COUNTY : SAMPLE_VILLAGE].certificate.hash, 1, 1, NULL, 0, &wire);
     tell(parent, buffer_bytes(&wire), (struct bytes){0});
 }
 

@@ -35,7 +35,8 @@ static void encode(const struct link_in *in, struct buffer *ret)
         link_encode_ping(in->session, in->ping.token, in->ping.reply, ret);
         break;
     case LINK_HELLO:
-        link_encode_hello(in->session, &in->hello.hello, &in->hello.certificate, in->hello.codebook, in->hello.units, ret);
+        link_encode_hello(in->session, &in->hello.hello, &in->hello.certificate, in->hello.codebook, in->hello.units, in->hello.own,
+                          in->hello.own_count, ret);
         break;
     case LINK_SIGNED_HEADS:
         link_encode_signed_heads(in->session, in->signed_heads.claim, in->signed_heads.signature.data, ret);
