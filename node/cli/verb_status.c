@@ -14,10 +14,14 @@ static const char *state_text(const char *state)
         const char *state;
         struct text text;
     } known[] = {
-        {"down", {"down", "断开"}},           {"dialing", {"dialing", "连接中"}},
-        {"greeting", {"greeting", "握手中"}}, {"repairing", {"repairing", "补数中"}},
-        {"live", {"live", "在线"}},           {"ready", {"ready", "就绪"}},
-        {"read-only", {"read-only", "只读"}}, {"full", {"disk full", "磁盘已满"}},
+        {"down", {"down", "断开"}},
+        {"dialing", {"dialing", "连接中"}},
+        {"greeting", {"greeting", "握手中"}},
+        {"repairing", {"repairing", "补数中"}},
+        {"live", {"live", "在线"}},
+        {"ready", {"ready", "就绪"}},
+        {"read-only", {"read-only: put back from a copy (see sanji recover)", "只读：从副本恢复（见 sanji recover）"}},
+        {"full", {"disk full", "磁盘已满"}},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].state, state) == 0)

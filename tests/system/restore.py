@@ -2,7 +2,9 @@
 
 A backup is a copy of DIR/store; the marker, the identity and the keyring are never part of it, but where a test says so.
 """
+import random
 import shutil
+import time
 from datetime import timedelta
 
 from harness import Network, check, county, equal, run, wait_for
@@ -162,6 +164,42 @@ def test_fault_18_a_copy_of_a_running_store_put_back_after_a_crash():
         arrived((village, town, top), 10, 0)
         village.record("lead", LEAD)
         arrived((village, town, top), 11, 0)
+
+
+def test_fault_18_killed_at_any_moment_of_its_recovery():
+    """Village and township are killed again and again while the tail comes back: each start goes on where the one before was."""
+    pick = random.Random(18)
+    with Network(UNITS) as net:
+        top, town = net.chain("C", "C1", leaf=False)
+        village = net.join(town, "C1-001").run()
+        village.record("lead", LEAD)
+        arrived((town, top), 1, 0)
+        village.stop()
+        copy = backup(village)
+        for turn in range(4):
+            village.run()
+            for _ in range(60):
+                village.record("lead", [LEAD] * 3)
+            village.record("file", child(turn))
+            arrived((town, top), 1 + 180 * (turn + 1), turn + 1)
+            village.kill()
+            put_back(village, copy)
+            for _ in range(6):
+                village.run(wait=False)
+                until = time.perf_counter() + pick.random() * 0.25
+                while time.perf_counter() < until:
+                    pass
+                village.kill()
+                if pick.random() < 0.4:
+                    town.kill()
+                    town.run()
+            village.run()
+            opened(village, turn + 2)
+            arrived((village,), 1 + 180 * (turn + 1), turn + 1)
+            village.stop()
+        village.run()
+        village.record("lead", LEAD)
+        arrived((village, town, top), 722, 4)
 
 
 def test_fault_18_22_what_it_signed_twice_is_kept_twice():

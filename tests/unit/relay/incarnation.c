@@ -215,7 +215,10 @@ static void fault_18_the_lost_tail_is_taken(void **state)
     assert_true(bench_feed(&family->child, &family->pen.feed, &feed));
     assert_true(feed.next == 7 && feed.bodies == 7 && !feed.disputed);
     struct arrival arrival; // what is its own comes from above only, and addressed to it
-    arrival_copy(&family->sent[0], true, &arrival);
+    send_up(family, 1, true);
+    arrival_copy(&family->sent[3], true, &arrival);
+    arrival.peer = township->identity.station;
+    arrival.stream = SANJI__STREAM__STREAM_DOWN_ALL;
     assert_int_equal(bench_receive(&family->child, &arrival), RECEIVED_FORGED);
 }
 
