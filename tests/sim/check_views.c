@@ -33,6 +33,7 @@ static void fold_row(struct fold *fold, struct txn *from, const struct batch_row
     if (!signer)
         return;
     struct certificate copy = *signer;
+    fold->desk.now_ms = row->received_ms; // a period that had not come then waited
     enum verdict verdict = apply_batch(&fold->applier, fold->desk.txn, &header, &copy, fold->entries, row->position, &reason);
     if (!station_equal(&row->from, &here) && verdict != row->verdict)
         check_fail(&check_views, "%s: row %llu is judged %d when folded, %d when it came", site_name(fold->site),
