@@ -168,7 +168,7 @@ static void refused(struct hall *hall, const char *why)
     assert_int_equal(bench_count(&hall->bench, TABLE_PEERS) + bench_count(&hall->bench, TABLE_GUESTS), 0);
 }
 
-static void nobody_else_is_let_in(void **state)
+static void fault_53_nobody_comes_under_anothers_name(void **state)
 {
     struct hall *hall = *state;
     struct buffer wire = {0};
@@ -304,7 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test(fault_17_a_parent_that_forgot_its_child_lets_it_in),
         test(fault_33_a_childs_child_comes_as_a_guest_and_gets_what_is_owed),
-        test(nobody_else_is_let_in),
+        test(fault_53_nobody_comes_under_anothers_name),
         test(fault_30_who_is_barred_stays_out),
         test(who_was_replaced_stays_out_and_who_replaced_comes_in),
         test(a_station_with_other_keys_is_not_the_same),

@@ -175,6 +175,31 @@ static void each_tier_receipts_once_and_the_deciding_one_ends_the_waiting(void *
     assert_int_equal(forged(&three->village), 0);
 }
 
+static void fault_24_what_came_past_the_parent_is_a_duplicate_when_it_comes_through_it(void **state)
+{
+    struct three *three = *state;
+    struct peer guest = {.station = village->identity.station, .transport_key = village->identity.transport.public_key};
+    struct stream_row rows[8];
+    struct station_id via;
+    struct urgent_batch batch = sign(&three->village, 2, county->certificate.depth);
+    struct txn *txn = fixture_begin(three->county.store, true);
+    guest_write(txn, &guest);
+    fixture_commit(txn);
+    assert_int_equal(carry(&three->village, 1, &three->county, STREAM_UP, false), RECEIVED); // past the township
+    assert_int_equal(bench_end(&three->county), 2);
+    txn = fixture_begin(three->county.store, false);
+    assert_false(route_via(txn, &village->identity.station, &via)); // the way to it is not learned from that
+    fixture_commit(txn);
+    assert_int_equal(carry(&three->village, 1, &three->township, STREAM_UP, false), RECEIVED);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(carry(&three->township, 1, &three->county, STREAM_UP, false), RECEIVED); // and through it, twice
+    assert_int_equal(bench_end(&three->county), 2);                                               // one batch, one receipt
+    uint32_t count = bench_rows(&three->county, STREAM_ONE, URGENT, &village->identity.station, rows, 8);
+    assert_true(count > 1 && rows[count - 1].batch == 2); // which goes back past the township
+    assert_int_equal(carry(&three->county, 2, &three->village, STREAM_ONE, false), RECEIVED);
+    assert_true(known(&three->village, &batch).decided);
+}
+
 static void a_header_alone_is_not_receipted_until_its_body_comes(void **state)
 {
     struct three *three = *state;
@@ -359,6 +384,7 @@ int main(void)
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         test(each_tier_receipts_once_and_the_deciding_one_ends_the_waiting),
+        test(fault_24_what_came_past_the_parent_is_a_duplicate_when_it_comes_through_it),
         test(a_header_alone_is_not_receipted_until_its_body_comes),
         test(a_station_that_may_not_sign_gives_none),
         test(waiting_ends_by_the_clock_also_when_it_went_back),
