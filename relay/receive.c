@@ -414,7 +414,7 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
         }
     }
     if (!direction_allows(receiver, arrival)) // but for what was fetched again, perhaps from two neighbours
-        return held && body_held && hash_equal(held, &header->hash) ? RECEIVED : RECEIVED_FORGED;
+        return held && (body_held || !has_body) && hash_equal(held, &header->hash) ? RECEIVED : RECEIVED_FORGED;
     if (!right_way(receiver, txn, arrival, &learn)) {
         alarm_feed(txn, "wrong-way", &arrival->signer, header, arrival->received_ms);
         return RECEIVED_FORGED;
