@@ -267,7 +267,9 @@ static void break_midrow(struct site *child, struct pipe *pipe, struct site *to,
     path_taken(SIM_PATH_midrow);
     plan(world->now + pipe->breaks_in, HAPPENS_CLOSED, child->index, child->line.connection, 2);
     if (chance(500))
-        plan(world->now + pipe->breaks_in + 1 + random_below(chance(500) ? 2000 : 60 * 1000), HAPPENS_STOP, to->index, to->start, 0);
+        // Most often when the part is on disk, and the next connection has not begun.
+        plan(world->now + pipe->breaks_in + child->line.delay + 20 + random_below(chance(800) ? 60 : 60 * 1000), HAPPENS_STOP, to->index,
+             to->start, 0);
 }
 
 static enum error_code put(struct site *child, enum side side, struct bytes message, struct bytes body)

@@ -95,6 +95,13 @@ static void test_fault_7_full_disks(void **state)
     went_through(SIM_PATH_full);
 }
 
+static void test_fault_10_rows_that_rot_are_fetched_again(void **state)
+{
+    (void)state;
+    under("rot", 9, 120, 60, "random", 4); // the fourth: a row without a body, which two neighbours sent back
+    went_through(SIM_PATH_mended);
+}
+
 static void test_fault_19_20_22_two_copies_of_a_station_sign_two_histories(void **state)
 {
     (void)state;
@@ -171,7 +178,6 @@ static void test_fault_50_a_row_goes_on_where_it_broke_off(void **state)
     under("midrow", 6, 240, 100, "random", 3);
     went_through(SIM_PATH_midrow);
     went_through(SIM_PATH_resumed);
-    went_through(SIM_PATH_staged);
 }
 
 static void test_fault_54_a_partition_of_thirty_days(void **state)
@@ -290,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_fault_1_2_stations_stop_at_any_step),
         cmocka_unit_test(test_fault_4_stations_stop_in_their_first_minutes),
         cmocka_unit_test(test_fault_7_full_disks),
+        cmocka_unit_test(test_fault_10_rows_that_rot_are_fetched_again),
         cmocka_unit_test(test_fault_19_20_22_two_copies_of_a_station_sign_two_histories),
         cmocka_unit_test(test_fault_26_a_station_keeps_messages_back),
         cmocka_unit_test(test_fault_23_to_26_lines_that_break_and_repeat),
