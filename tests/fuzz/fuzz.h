@@ -2,8 +2,15 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 // A property that must hold for whatever passed the decoder; ends the process when it does not.
-#define MUST(condition) ((condition) ? (void)0 : __builtin_trap())
+#define MUST(condition) ((condition) ? (void)0 : must(#condition, __FILE__, __LINE__))
+static inline _Noreturn void must(const char *condition, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, condition);
+    abort();
+}

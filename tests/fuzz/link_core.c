@@ -140,7 +140,7 @@ static void carry_out(const struct core_update *update)
         }
         break;
     case UPDATE_ALARM:
-        MUST(update->alarm > ALARM_NONE && update->alarm <= ALARM_VERSION);
+        MUST(update->alarm > ALARM_NONE && update->alarm <= ALARM_CLONE);
         break;
     default:
         break;

@@ -25,7 +25,7 @@ C_LIBRARY = {
     "signal.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "stdnoreturn.h", "string.h",
     "tgmath.h", "threads.h", "time.h", "uchar.h", "wchar.h", "wctype.h",
     "arpa/inet.h", "dirent.h", "fcntl.h", "fnmatch.h", "getopt.h", "glob.h", "grp.h", "ifaddrs.h", "libgen.h", "net/if.h", "netdb.h", "netinet/in.h",
-    "netinet/tcp.h", "poll.h", "pthread.h", "pwd.h", "sched.h", "strings.h", "syslog.h", "termios.h", "unistd.h", "endian.h", "langinfo.h", "execinfo.h",
+    "netinet/tcp.h", "poll.h", "pthread.h", "pwd.h", "sched.h", "strings.h", "syslog.h", "termios.h", "spawn.h", "unistd.h", "endian.h", "langinfo.h", "execinfo.h",
 }
 SYSTEM = re.compile(r"^(sys|linux)/")
 CORE_MAY = {"relay/types.h", "relay/limits.h", "relay/bytes.h"}

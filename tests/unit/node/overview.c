@@ -273,7 +273,7 @@ static void fault_10_damage_is_no_answer(void **context)
     change(damage, &table);
     assert_int_equal(overview_units(station, NULL, &wire, &error), ERR_CORRUPT);
     assert_int_equal(overview_status(station, &wire, &error), ERR_CORRUPT);
-    assert_non_null(strstr(error.detail, "verify"));
+    assert_non_null(strstr(error.detail, "sanji scrub"));
     buffer_finish(&wire);
 }
 

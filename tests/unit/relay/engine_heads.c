@@ -34,7 +34,7 @@ static struct stage {
 bool __wrap_core_link(const struct core *core, uint32_t link, struct core_link_status *ret);
 void __wrap_core_step(struct core *core, const struct core_event *event, struct core_updates *ret);
 uint64_t __wrap_monotonic_ms(void);
-enum error_code __wrap_transport_send_parent(struct transport *transport, struct bytes message, struct bytes body);
+enum error_code __wrap_transport_send_parent(struct transport *transport, unsigned dial, struct bytes message, struct bytes body);
 enum error_code __wrap_transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body);
 enum error_code __wrap_writer_submit_call(struct writer *writer, const struct call_job *call);
 
@@ -64,9 +64,10 @@ static enum error_code keep(uint32_t link, struct bytes message)
     return OK;
 }
 
-enum error_code __wrap_transport_send_parent(struct transport *transport, struct bytes message, struct bytes body)
+enum error_code __wrap_transport_send_parent(struct transport *transport, unsigned dial, struct bytes message, struct bytes body)
 {
     (void)transport;
+    assert_int_equal(dial, 0);
     assert_int_equal(body.size, 0);
     return keep(PARENT, message);
 }
