@@ -268,7 +268,7 @@ def test_fault_9_a_store_cut_short_is_refused_and_kept():
         village.stop()
         path = data_of(village)
         whole = path.read_bytes()
-        for size in (len(whole) - PAGE, len(whole) // 2, 3 * PAGE, PAGE, 100, 0):
+        for size in (max(Pages(path).used) * PAGE, len(whole) // 2, 3 * PAGE, PAGE, 100, 0):
             path.write_bytes(whole[:size])
             for verb in (["run", village.dir], ["status", "-d", village.dir], ["verify", village.dir], ["scrub", village.dir]):
                 check("copy" in sanji(*verb, code=1).err, size, verb, "must say what to do")
