@@ -6,8 +6,9 @@
 #include "relay/arena.h"
 #include "tests/sim/memory.h"
 
-static const struct checker *const checkers[] = {&check_durable, &check_evidence, &check_once,   &check_feeds, &check_entitled,
-                                                 &check_bytes,   &check_bounded,  &check_urgent, &check_views, &check_arrived};
+static const struct checker *const checkers[] = {&check_durable, &check_quiet,    &check_evidence, &check_once,
+                                                 &check_feeds,   &check_entitled, &check_bytes,    &check_bounded,
+                                                 &check_urgent,  &check_views,    &check_arrived};
 enum { CHECKERS = sizeof checkers / sizeof *checkers };
 
 static struct arena message_arena;
@@ -59,6 +60,12 @@ static void learn(struct committed *new)
                                 .header = new->header->hash,
                                 .body = crypto_hash(TAG_DIGEST, new->row->body)};
     struct model_feed *feed = model_feed(&world->model, &new->header->feed, new->site->unit, true);
+    const struct model_batch *known = model_find(feed, batch.first, &batch.header);
+    if (known && hash_equal(&known->header, &batch.header)) // of a copy put back
+        return;
+    if (new->site->restored)
+        check_fail(&check_quiet, "%s signs place %llu of a feed, and its store was put back from a copy", site_name(new->site),
+                   (unsigned long long)batch.first);
     struct model_history *history = model_history(feed, new->site->twin);
     if (model_next(history) == batch.first) {
         model_append(history, &batch);

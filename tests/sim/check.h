@@ -42,14 +42,14 @@ struct checker {
 };
 // Whether a batch that was taken is kept: in the journal, or as evidence.
 void check_kept(struct site *site, struct txn *txn, const struct arrival *arrival);
-extern const struct checker check_evidence, check_durable, check_once, check_feeds, check_entitled, check_bytes, check_bounded,
+extern const struct checker check_quiet, check_evidence, check_durable, check_once, check_feeds, check_entitled, check_bytes, check_bounded,
     check_urgent, check_views, check_arrived;
 
 // A violation: the world ends with this step.
 void check_fail(const struct checker *checker, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-void check_once_copy(const struct site *to, const struct site *from); // a copy of a store has applied the same
-bool check_whole(struct site *site);                                  // whether no row of its journal is damaged (any more)
+bool check_whole(struct site *site);              // whether no row of its journal is damaged (any more)
+void check_once_copy(uint32_t to, uint32_t from); // a copy of a store has applied the same
 // Whether the body of such a batch may be at `site`.
 bool check_may_read(const struct site *site, const struct header *header);
 void check_commit(struct site *site); // scans what is new in the journal

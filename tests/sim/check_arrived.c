@@ -46,7 +46,7 @@ static bool has_rest(struct site *site, const struct model_feed *feed, const str
     for (uint32_t i = 0; i < count; i++)
         alarmed |= strcmp(alarms[i].kind, "body-withheld") == 0;
     uint64_t next = model_next(&feed->history[0]), other = model_next(&feed->history[1]), most = other > next ? other : next;
-    bool whole = !origin->cut_bodies || state->next == next;
+    bool whole = !origin->cut_bodies || feed->doubt || state->next == next;
     if (!whole || state->next != there.next || state->next > most)
         snprintf(ret, size, "%s has a feed of %s to %llu, and the first station above the liar to %llu", site_name(site), site_name(origin),
                  (unsigned long long)state->next, (unsigned long long)there.next);
@@ -54,6 +54,34 @@ static bool has_rest(struct site *site, const struct model_feed *feed, const str
         snprintf(ret, size, "%s has no alarm, and bodies of %s are withheld", site_name(site), site_name(origin));
     else
         return true;
+    return false;
+}
+
+static uint64_t next_at(struct site *site, const struct model_feed *feed)
+{
+    struct txn *txn = check_reader(site);
+    struct feed_state state;
+    uint32_t id;
+    feed_state_init(&state);
+    feed_find(txn, &feed->key, &id, &state);
+    txn_abort(txn);
+    return state.next;
+}
+
+// Of what a station signed before its store was put back: it got back what its parent has, and everybody above has at least what those
+// below have. (More, where a parent's store was put back as well.)
+static bool has_what_is_left(struct site *site, const struct model_feed *feed, uint64_t next, char *ret, size_t size)
+{
+    struct site *origin = &world->sites[feed->origin], *below = origin, *parent = site_parent(origin);
+    if (feed->key.audience != SANJI__AUDIENCE__UP || !parent)
+        return true;
+    while (below != site && site_parent(below) != site)
+        below = site_parent(below);
+    uint64_t there = next_at(site == origin ? parent : below, feed);
+    if (next == there || (next > there && site != origin && site != parent))
+        return true;
+    snprintf(ret, size, "%s has a feed (lane %u) of %s, which was restored, to %llu, and %s to %llu", site_name(site), feed->key.lane,
+             site_name(origin), (unsigned long long)next, site_name(site == origin ? parent : below), (unsigned long long)there);
     return false;
 }
 
@@ -66,6 +94,8 @@ static bool has(struct site *site, struct txn *txn, const struct model_feed *fee
     uint64_t next = model_next(&feed->history[0]);
     if (feed->key.audience == SANJI__AUDIENCE__UP && is_cut(&world->sites[feed->origin], site))
         return has_rest(site, feed, &state, ret, size);
+    if (feed->doubt)
+        return has_what_is_left(site, feed, state.next, ret, size);
     if (state.next == next && state.bodies == next)
         return true;
     snprintf(ret, size, "%s has feed (%s, lane %u, audience %u) to %llu, bodies to %llu, of %llu", site_name(site),
@@ -78,7 +108,9 @@ bool arrived_everywhere(char *ret, size_t size)
 {
     for (uint32_t s = 0; s < world->count; s++) {
         struct site *site = &world->sites[s];
-        if (!site->running || site->commit_planned) {
+        if (site->forked && site->restored)
+            continue; // two stations with the same keys: a person has to end that
+        if (!site->running || site->commit_planned || (site->restored && site->parent >= 0)) {
             snprintf(ret, size, "%s is not at rest", site_name(site));
             return false;
         }
@@ -87,7 +119,9 @@ bool arrived_everywhere(char *ret, size_t size)
             return false;
         }
         struct txn *txn = check_reader(site);
-        bool all = true;
+        bool all = txn_count(txn, TABLE_DEFERRED) == 0;
+        if (!all)
+            snprintf(ret, size, "%s defers what its clock calls the future", site_name(site));
         for (uint32_t f = 0; f < world->model.feed_count && all; f++)
             if (is_for(&world->model.feeds[f], site))
                 all = has(site, txn, &world->model.feeds[f], ret, size);
@@ -123,10 +157,10 @@ static void compare(struct site *site, struct txn *txn, uint32_t unit, const str
         }
 }
 
-// The figure as the first station above a liar has it.
-static void as_let_through(const struct site *unit, const struct figure_change *of, int64_t *ret)
+// The figure as a station has it: the first above a liar; the one at hand, where the unit's store was put back.
+static void as_let_through(const struct site *unit, struct site *at, const struct figure_change *of, int64_t *ret)
 {
-    struct txn *txn = check_reader(&world->sites[unit->cut - 1]);
+    struct txn *txn = check_reader(at);
     const struct unit *row = &world->units->items[unit->index];
     struct group_key group = {
         work_definition(of->definition), unit_id_find(txn, row->code, row->from), {SANJI__PERIOD_TYPE__MONTH, of->month}};
@@ -150,7 +184,9 @@ static void compare_group(struct site *site, struct txn *txn, uint32_t from, uin
         for (; i < end && figures[i].unit == unit; i++)
             own[figures[i].cell] = figures[i].value;
         if (is_cut(&world->sites[unit], site))
-            as_let_through(&world->sites[unit], &of, own);
+            as_let_through(&world->sites[unit], &world->sites[world->sites[unit].cut - 1], &of, own);
+        else if (world->sites[unit].doubt)
+            as_let_through(&world->sites[unit], site, &of, own);
         else if (!recorded)
             continue;
         for (uint32_t cell = 0; cell < CELLS && unit > site->index; cell++)

@@ -28,16 +28,19 @@ static bool holds(const struct site *site, struct txn *mine, struct txn *theirs,
     if (!feed_find(mine, &key, &id, &state) || !journal_find(mine, id, batch.first, &position) || !journal_read(mine, position, &own))
         return false;
     return own.first == batch.first && bytes_equal(own.header, batch.header) &&
-           (!body || own.body.size > 0 || header_decode(batch.header, &header, NULL) != OK || !check_may_read(site, &header));
+           (!body || own.body.size > 0 || header_decode(batch.header, &header, NULL) != OK || !check_may_read(site, &header) ||
+            station_equal(&header.feed.station, &site->self.station)); // of its own, what comes back
 }
 
 static void check_marks(const struct sending *sending, unsigned channel, const struct core_mark *mark)
 {
     struct core_mark *seen = &sending->child->line.seen_ack[channel];
     struct stream stream = {.stream = (uint8_t)core_channel_stream(channel), .lane = (uint8_t)core_channel_lane(channel)};
-    // Of two twins the receiver knows one stream only: what it holds of it is held against check_kept().
-    if (!check_whole(sending->from) || !check_whole(sending->to) || sending->to->forked || mark->generation != sending->to->generation ||
-        (mark->headers <= seen->headers && mark->bodies <= seen->bodies))
+    if (seen->generation != mark->generation)
+        *seen = (struct core_mark){.generation = mark->generation};
+    // Two twins are one peer to the others: what is taken of either, or by them, is held against check_kept().
+    if (!check_whole(sending->from) || !check_whole(sending->to) || sending->to->forked || sending->from->forked ||
+        mark->generation != sending->to->generation || (mark->headers <= seen->headers && mark->bodies <= seen->bodies))
         return;
     if (stream.stream == SANJI__STREAM__STREAM_DOWN_ONE)
         stream.peer = sending->from->self.station;

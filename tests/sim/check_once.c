@@ -35,12 +35,18 @@ static void widen(struct places *places)
     *places = wider;
 }
 
+// One for each site, and one for each copy that was put aside.
+static void make_sets(void)
+{
+    if (sets)
+        return;
+    set_count = 2 * (world->count + TWINS_MAX);
+    sets = memory_get(set_count, sizeof *sets);
+}
+
 static void applied(struct site *site, const struct application *application)
 {
-    if (!sets) {
-        set_count = world->count + TWINS_MAX;
-        sets = memory_get(set_count, sizeof *sets);
-    }
+    make_sets();
     struct places *places = &sets[site->index];
     if (2 * (places->count + 1) > places->size)
         widen(places);
@@ -49,11 +55,11 @@ static void applied(struct site *site, const struct application *application)
                    site_name(&world->sites[world->model.feeds[application->feed].origin]));
 }
 
-void check_once_copy(const struct site *to, const struct site *from)
+void check_once_copy(uint32_t to, uint32_t from)
 {
-    if (!sets)
-        return;
-    struct places *places = &sets[to->index], *other = &sets[from->index];
+    make_sets();
+    struct places *places = &sets[to], *other = &sets[from];
+    free(places->slots);
     places->slots = memory_get(other->size, sizeof *places->slots);
     if (other->size)
         memcpy(places->slots, other->slots, other->size * sizeof *places->slots);

@@ -1,11 +1,11 @@
-// What befalls a whole store: it is copied and runs twice, ...
+// What befalls a whole store: an older copy is put back, or a copy runs as well.
 #include "tests/sim/disasters.h"
 
 #include "relay/engine_inside.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
 
-enum { MINUTE_MS = 60 * 1000 };
+enum { MINUTE_MS = 60 * 1000, CLONE_MS = 10 * MINUTE_MS };
 
 // Whether such a row can come again: a neighbour brought it, something in the same feed proves it, and no other station's is damaged.
 static bool can_mend(struct txn *txn, const struct batch_row *row)
@@ -68,9 +68,49 @@ void disaster_scrub(struct site *site)
     plan(world->now + 10 * MINUTE_MS, HAPPENS_SCRUB, site->index, 0, 0);
 }
 
+static uint32_t backup_set(const struct site *site) { return world->count + TWINS_MAX + site->index; }
+
+static void take_backup(struct site *site)
+{
+    struct error error = {0};
+    store_close(site->backup);
+    enum error_code code = store_memory_copy(site->store, &site->backup, &error);
+    assert(code == OK);
+    struct txn *txn = check_reader(site);
+    site->backup_end = journal_end(txn);
+    txn_abort(txn);
+    check_once_copy(backup_set(site), site->index);
+}
+
+bool disaster_restore(struct site *site)
+{
+    struct error error = {0};
+    if (site->parent < 0 || site->forked)
+        return false;
+    if (site->rotten)
+        return false; // nor is a damaged store copied
+    if (!site->backup || chance(300))
+        take_backup(site);
+    // What was signed after the last marker only the parent can tell: such a copy could sign a second history first.
+    if (site->backup_end >= site->marker.end || !site->has_marker || site->marker.restored)
+        return false;
+    site_stop(site);
+    store_close(site->store);
+    enum error_code code = store_memory_copy(site->backup, &site->store, &error);
+    assert(code == OK);
+    site->seen = 0;
+    memset(site->held, 0, site->held_count * sizeof *site->held);
+    check_once_copy(site->index, backup_set(site));
+    site->has_marker = !chance(200);
+    site_doubt(site);
+    plan(world->now + 1000 + random_below(60 * 1000), HAPPENS_START, site->index, 0, 0);
+    return true;
+}
+
 bool disaster_clone(struct site *site)
 {
-    if (site->parent < 0 || site->children || site->cut || world->site_count == world->count + TWINS_MAX)
+    if (site->parent < 0 || site->children || site->cut || site->doubt || site->marker.restored ||
+        world->site_count == world->count + TWINS_MAX)
         return false;
     struct site *twin = &world->sites[world->site_count];
     struct error error = {0};
@@ -85,6 +125,8 @@ bool disaster_clone(struct site *site)
                           .sign_key = site->sign_key,
                           .transport_key = site->transport_key,
                           .generation = site->generation,
+                          .marker = site->marker,
+                          .has_marker = site->has_marker,
                           .line = {.rate = site->line.rate, .delay = site->line.delay},
                           .clock_offset = site->clock_offset,
                           .works = (uint64_t)1 << 31};
@@ -108,10 +150,11 @@ bool disaster_clone(struct site *site)
             model_branch(&world->model.feeds[f], state.next);
     }
     txn_abort(txn);
-    check_once_copy(twin, site);
+    check_once_copy(twin->index, site->index);
     site->forked = twin->forked = true;
     site->cut = (uint32_t)site->parent + 1;
     plan(world->now + 1, HAPPENS_START, twin->index, 0, 0);
+    plan(world->now + MINUTE_MS + random_below(CLONE_MS), HAPPENS_END, twin->index, 0, 0); // somebody finds out, and turns it off
     work_plan(twin);
     return true;
 }

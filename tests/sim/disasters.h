@@ -5,5 +5,7 @@
 // A bit of a row that came from a neighbour, and that something follows in its feed, flips on disk. False: there is no such row.
 bool disaster_rot(struct site *site);
 void disaster_scrub(struct site *site); // finds what is damaged, until it is whole again
+// A copy of the store is taken, or the last one put back. True: put back.
+bool disaster_restore(struct site *site);
 // From now on a copy of a station without children runs as well, on a line of its own. False: it has some, or there are twins enough.
 bool disaster_clone(struct site *site);

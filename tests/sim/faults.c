@@ -118,6 +118,8 @@ static bool inject(enum sim_fault fault, struct site *site)
         return true;
     case SIM_FAULT_rot:
         return disaster_rot(site);
+    case SIM_FAULT_restore:
+        return disaster_restore(site);
     case SIM_FAULT_clone:
         return disaster_clone(site);
     case SIM_FAULT_mute:
@@ -155,9 +157,12 @@ void faults_heal(void)
 {
     world->calm = true;
     step_note(NULL, "everything is healed", 0, 0, 0);
+    for (uint32_t i = world->count; i < world->site_count; i++)
+        plan(world->now, HAPPENS_END, i, 0, 0);
     for (uint32_t i = 0; i < world->count; i++) {
         struct site *site = &world->sites[i];
         site->full_until = site->slow_until = 0;
+        site->clock_offset = 0;
         if (site->wiles & ~WILES_FOR_GOOD) { // an honest one takes its place, on the same store
             site->wiles &= WILES_FOR_GOOD;
             plan(world->now, HAPPENS_STOP, i, site->start, 0);

@@ -6,6 +6,7 @@
 #include "node/apply.h"
 #include "node/ledger.h"
 #include "relay/engine.h"
+#include "relay/incarnation.h"
 #include "relay/link_wire.h"
 #include "relay/store_memory.h"
 #include "tests/sim/model.h"
@@ -34,6 +35,7 @@ enum happening_kind {
     HAPPENS_START,   // a stopped station starts again
     HAPPENS_UNBLOCK, // a line's partition ends
     HAPPENS_SCRUB,   // a station looks for damage
+    HAPPENS_END,     // a clone is turned off for good
     HAPPENS_STOP,    // a station stops, as by kill -9
     HAPPENS_LATE,    // what an older connection carried is read now
 };
@@ -107,11 +109,18 @@ struct site {
     struct secret_key sign_key, transport_key;
     struct buffer wire; // its certificate
     struct store *store;
-    uint64_t generation;
+    struct journal_meta meta;
+    uint64_t generation;  // of its journal, as it runs now
+    struct marker marker; // its file beside the store
+    bool has_marker, restored;
+    uint64_t marked_ms;
+    struct store *backup; // a copy of the store, or NULL
+    uint64_t backup_end;  // of its journal
     uint8_t *delegated;
     struct line line;
     // of the running process
     bool running, dying, died_reading;
+    bool off;       // for good
     uint64_t works; // done or missed
     uint64_t start; // number of this process
     uint64_t turn_at, turns_at, same_turns;
@@ -126,6 +135,7 @@ struct site {
     struct applier applier;
     struct receiver receiver;
     uint64_t due_ms;
+    bool again; // what was deferred is tried again
     bool stated, arriving;
     uint32_t commit_fails; // 1, 2: the next commit's outcome is unknown, and it is not there, or is
     uint32_t crash_in;     // sends and submissions until it stops; 0: not planned
@@ -140,6 +150,7 @@ struct site {
     } old[OLD_MAX];
     uint32_t cut;               // of a station that is muted or withheld: 1 + the first station above that liar; 0: it is not
     uint64_t rotten;            // journal position of a row that was damaged; 0: none, or whole again
+    bool doubt;                 // its store was put back, or found to be another: what it signed last may be lost
     bool forked;                // it has a twin, or is one
     bool cut_bodies;            // only its bodies
     uint32_t reads_until_death; // SIGBUS; 0: none is planned
@@ -205,6 +216,7 @@ void topology_free(void);
 // site.c
 void site_start(struct site *site);
 void site_stop(struct site *site); // as kill -9
+void site_doubt(struct site *site);
 void site_kill(struct site *site); // stops it, and it starts again some time later
 void site_turn(struct site *site);
 void site_commit(struct site *site);

@@ -16,6 +16,7 @@ struct model_history {
 struct model_feed {
     struct feed_key key;
     uint32_t origin;                 // site
+    bool doubt;                      // its end may be lost
     struct model_history history[2]; // [1]: what its twin signed, with what both have; none: there is no second history
 };
 struct figure_change {

@@ -25,6 +25,7 @@
     X(month, "a station and all below it are cut off for up to thirty days")                                                               \
     X(read, "a page can't be read: the process dies of it")                                                                                \
     X(rot, "a row of a journal is damaged on disk, and the scrubber finds it")                                                             \
+    X(restore, "a station's store is put back from an older copy; its marker may be gone")                                                 \
     X(clone, "a copy of a station runs at the same time, and signs a second history")                                                      \
     X(tamper, "a station changes a bit of what it passes on")                                                                              \
     X(forge, "a station sends what nobody signed: another's name or certificate, its own signature, another encoding of a good one")       \
@@ -57,6 +58,7 @@ enum sim_fault {
     X(bulk_first, "urgent", "lanes are served in the reverse order")                                                                       \
     X(lost_effect, "views", "a batch counts as applied and is not")                                                                        \
     X(lost_evidence, "evidence", "the other batch of a fork is not kept")                                                                  \
+    X(restored_signs, "quiet", "a restored station goes on in its old incarnation")                                                        \
     X(lost_row, "arrived", "what belongs to the bulk lane is journaled and put into no stream")
 
 enum sim_plant {
@@ -85,6 +87,9 @@ enum sim_plant {
     X(late, "message of a connection before")                                                                                              \
     X(hidden, "row left out by a liar")                                                                                                    \
     X(mended, "damaged row mended")                                                                                                        \
+    X(suspended, "station that found out that its store is another")                                                                       \
+    X(opened, "next incarnation opened")                                                                                                   \
+    X(period, "statement taken up when its period was possible")                                                                           \
     X(evidence, "batch kept as evidence")                                                                                                  \
     X(crowd, "more than 64 addressees in one commit")
 

@@ -4,6 +4,8 @@
 #include "tests/sim/memory.h"
 
 enum {
+    LOOK_MS = 3600 * 1000,     // as in node/station_work.c
+    KEEP_MS = 60 * 1000,       // as in node/station_keep.c
     QUIET_MS = 1000,           // as in node/station.c
     TURNS_AT_ONCE_MAX = 20000, // turns of one station in one millisecond: more is a loop
 };
@@ -107,6 +109,8 @@ static enum verdict on_apply(void *context, struct txn *txn, const struct header
     enum verdict verdict = VERDICT_HELD;
     bool lost = planted(SIM_PLANT_lost_effect) && header->feed.lane == 4 && chance(200);
     for (unsigned i = 0; i < times; i++) {
+        if (site->again)
+            return apply_batch(&site->applier, txn, header, signer, entries, position, reason);
         site->applications =
             memory_room(site->applications, site->application_count, &site->application_capacity, sizeof *site->applications);
         site->applications[site->application_count++] =
@@ -134,15 +138,46 @@ static uint64_t until_midnight_ms(void)
     return day - (utc_ms() + (uint64_t)world->codebook->tz_minutes * 60000) % day;
 }
 
+// What was held for a period to come, as in node/station_work.c; here at every tick.
+static void take_up_periods(struct site *site, struct txn *txn)
+{
+    static struct entry entries[BATCH_ENTRIES_MAX];
+    struct receiver receiver = site->receiver;
+    struct buffer positions = {0};
+    receiver.entries = entries;
+    for (uint64_t position; (position = deferred_take(txn, LEDGER_WAITS_FOR_PERIOD)) != 0;)
+        buffer_append(&positions, &position, sizeof position);
+    site->again = true;
+    for (size_t at = 0; at < positions.size && txn_error(txn) == OK; at += sizeof(uint64_t)) {
+        uint64_t position;
+        const char *reason = NULL;
+        memcpy(&position, positions.data + at, sizeof position);
+        if (!journal_intact(txn, position)) {
+            deferred_add(txn, LEDGER_WAITS_FOR_PERIOD, position);
+            continue;
+        }
+        enum verdict verdict = receive_again(&receiver, txn, position, &reason);
+        journal_add_body(txn, position, bytes_of(NULL, 0), verdict, reason ? reason : "");
+        if (verdict == VERDICT_DEFERRED)
+            deferred_add(txn, reason, position);
+        path_taken(SIM_PATH_period);
+    }
+    site->again = false;
+    buffer_finish(&positions);
+}
+
 static enum error_code on_tick(void *context, struct txn *txn, struct error *error)
 {
-    (void)txn;
     (void)error;
     struct site *site = context;
     site->due_ms = UINT64_MAX;
+    if (site->restored && !planted(SIM_PLANT_restored_signs))
+        return OK;
+    take_up_periods(site, txn);
     ledger_state(site->ledger, &site->desk);
     bool more = complete_sign(&site->desk) == COMPLETE_SIGN_MAX;
-    site->due_ms = monotonic_ms() + (more ? 0 : until_midnight_ms() + 1);
+    uint64_t midnight = until_midnight_ms() + 1;
+    site->due_ms = monotonic_ms() + (more ? 0 : midnight < LOOK_MS ? midnight : LOOK_MS);
     return OK;
 }
 
@@ -177,15 +212,87 @@ static bool on_join(void *context, struct txn *txn, const struct public_key *key
     return false;
 }
 
+// ---- the marker
+
+static void mark(struct site *site)
+{
+    struct txn *txn = check_reader(site);
+    incarnation_mark(txn, &site->marker);
+    site->marker.starts = site->meta.starts;
+    site->marker.clean = false;
+    site->marked_ms = world->now;
+    txn_abort(txn);
+}
+
+static void keep_marker(struct site *site)
+{
+    if (!site->restored && site->running && !site->dying && world->now >= site->marked_ms + KEEP_MS)
+        mark(site);
+}
+
+static void suspend(struct site *site)
+{
+    struct txn *txn = check_reader(site);
+    incarnation_suspend(txn, &site->marker, crypto_random_u64());
+    txn_abort(txn);
+}
+
+// What it signed until now may be lost, as far as nobody else has it.
+void site_doubt(struct site *site)
+{
+    site->doubt = true;
+    world->sites[site->unit].doubt = true;
+    for (uint32_t f = 0; f < world->model.feed_count; f++)
+        if (world->model.feeds[f].origin == site->unit)
+            world->model.feeds[f].doubt = true;
+    memset(site->line.seen_ack, 0, sizeof site->line.seen_ack);
+    for (uint32_t i = site->index + 1; i < site->subtree_end && !site->twin; i = world->sites[i].subtree_end)
+        memset(world->sites[i].line.seen_ack, 0, sizeof site->line.seen_ack);
+}
+
 // ---- the process
+
+// As node/station.c: holds the store against the marker, counts the start, or goes on restored.
+static void look(struct site *site)
+{
+    struct error error = {0};
+    struct txn *txn = check_reader(site);
+    enum error_code code = journal_meta_read(txn, &site->meta, &error);
+    assert(code == OK);
+    enum incarnation_state state = incarnation_look(txn, &site->meta, site->has_marker ? &site->marker : NULL);
+    if (!site->has_marker)
+        site->marker = (struct marker){.station = site->self.station};
+    if (state == INCARNATION_OPENED)
+        incarnation_resume(txn, &site->meta, &site->marker);
+    site->restored = state == INCARNATION_RESTORED;
+    txn_abort(txn);
+    site->has_marker = true;
+    if (site->restored)
+        suspend(site);
+    txn = txn_begin(site->store, true, &error);
+    if (site->restored) {
+        incarnation_renew(txn, &site->meta, &site->marker);
+    } else {
+        site->meta.starts++;
+        journal_meta_write(txn, &site->meta);
+        incarnation_settle(txn, &site->marker);
+    }
+    code = txn_commit(txn, &error);
+    assert(code == OK);
+    site->generation = site->meta.generation;
+    if (!site->restored)
+        mark(site);
+    if (state == INCARNATION_OPENED)
+        path_taken(SIM_PATH_opened);
+}
 
 static void start_work(struct site *site)
 {
     struct author_config author = {.self = &site->self,
                                    .parent = site->ancestor_count ? &site->ancestors[0] : NULL,
                                    .sign_key = &site->sign_key,
-                                   .ordinal = 1,
-                                   .nonce = site->generation};
+                                   .ordinal = site->marker.ordinal,
+                                   .nonce = site->marker.nonce};
     struct error error = {0};
     enum error_code code = signers_create(&world->sites[0].self.hash, &site->signers, &error);
     assert(code == OK);
@@ -193,8 +300,9 @@ static void start_work(struct site *site)
     assert(code == OK);
     code = ledger_create(&site->ledger, &error);
     assert(code == OK);
-    site->applier = (struct applier){.desk = &site->desk};
-    site->receiver = (struct receiver){.place = {.self = author.self, .parent = author.parent},
+    site->applier = (struct applier){.desk = &site->desk}; // not restored: there are no records behind the figures here
+    site->receiver = (struct receiver){.restored = site->restored,
+                                       .place = {.self = author.self, .parent = author.parent},
                                        .signers = site->signers,
                                        .context = site,
                                        .apply = on_apply,
@@ -225,16 +333,35 @@ static void start_engine(struct site *site)
         .listen = site->children ? "sim" : NULL,
         .parent_endpoint = site->ancestor_count ? "sim" : NULL,
         .children_max = site->children,
-        .ordinal = 1,
-        .nonce = site->generation,
+        .ordinal = site->marker.ordinal,
+        .nonce = site->marker.nonce,
         .generation = site->generation,
         .sign_key = &site->sign_key,
         .starts = site->start,
+        .asks = site->restored ? site->marker.wants : 0,
         .hooks = {.context = site, .join = on_join, .tick = on_tick, .due_ms = on_due, .documents = on_documents, .log = on_log},
     };
     enum error_code code = engine_create(&config, &site->engine, &error);
     assert(code == OK);
     engine_begin(site->engine);
+}
+
+// The engine ended by itself: the next start is in another incarnation, or asks for one.
+static void go_on(struct site *site)
+{
+    enum engine_end end = engine_end(site->engine);
+    step_note(site, "ends by itself", end, 0, 0);
+    site_stop(site);
+    world->current = site;
+    if (end == ENGINE_SPENT)
+        site->marker.restored = false;
+    if (end != ENGINE_OPENED) {
+        suspend(site);
+        site_doubt(site);
+        path_taken(SIM_PATH_suspended);
+    }
+    world->current = NULL;
+    plan(world->now + 1 + random_below(1000), HAPPENS_START, site->index, 0, 0);
 }
 
 static void note_staged(struct site *site)
@@ -258,7 +385,9 @@ void site_start(struct site *site)
         note_staged(site);
     site->due_ms = monotonic_ms();
     site->turn_at = UINT64_MAX;
+    site->reads_until_death = 0;
     check_commit(site); // a commit of unknown outcome is known now
+    look(site);
     start_work(site);
     start_engine(site);
     site_plan_turn(site, world->now);
@@ -325,11 +454,14 @@ void site_turn(struct site *site)
         site->turns_at = world->now;
         if (site->same_turns > TURNS_AT_ONCE_MAX)
             check_fail(&check_bounded, "%s: its engine turns %d times in one millisecond", site_name(site), TURNS_AT_ONCE_MAX);
-    } while (!site->dying && !world->over && !site->transport->idle);
+    } while (engine_end(site->engine) == ENGINE_STOPPED && !site->dying && !world->over && !site->transport->idle);
     if (!site->dying && site->transport->wake_at != UINT64_MAX)
         site_plan_turn(site, site->transport->wake_at > world->now ? site->transport->wake_at : world->now);
     world->current = NULL;
-    after_step(site);
+    if (!site->dying && engine_end(site->engine) != ENGINE_STOPPED)
+        go_on(site);
+    else
+        after_step(site);
 }
 
 // Something was handed to the writer: the disk takes its time.
@@ -374,6 +506,7 @@ void site_commit(struct site *site)
     if (site->dying)
         store_memory_restart(site->store);
     check_commit(site);
+    keep_marker(site);
     after_step(site);
     // More than one transaction takes may be waiting.
     if (ran && site->running)

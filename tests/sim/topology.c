@@ -111,6 +111,8 @@ static void make_store(struct site *site)
         enrol(txn, &world->sites[i]);
     code = txn_commit(txn, &error);
     assert(code == OK);
+    site->marker = (struct marker){.station = site->self.station, .ordinal = 1, .nonce = site->generation, .starts = 1};
+    site->has_marker = true;
 }
 
 bool topology_make(void)

@@ -184,7 +184,7 @@ void work_do(struct site *site)
 {
     uint64_t before = work_apart(site);
     plan_work(site);
-    if (site->running)
+    if (site->running && (!site->restored || planted(SIM_PLANT_restored_signs)))
         submit_work(site);
     random_back(before);
 }

@@ -248,12 +248,16 @@ static void happen(const struct happening *happening)
     case HAPPENS_SCRUB:
         disaster_scrub(site);
         return;
+    case HAPPENS_END:
+        site->off = true;
+        site_stop(site);
+        return;
     case HAPPENS_STOP:
         if (same)
             site_kill(site);
         return;
     case HAPPENS_START:
-        if (!site->running)
+        if (!site->running && !site->off)
             site_start(site);
         return;
     }
@@ -321,6 +325,7 @@ static void finish(void)
         if (!world->over && site->store)
             digest_store(site);
         store_close(site->store);
+        store_close(site->backup);
         free(site->pending);
         free(site->applications);
         free(site->held);

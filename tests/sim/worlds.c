@@ -102,6 +102,14 @@ static void test_fault_10_rows_that_rot_are_fetched_again(void **state)
     went_through(SIM_PATH_mended);
 }
 
+static void test_fault_17_18_stores_put_back_from_copies(void **state)
+{
+    (void)state;
+    under("restore", 9, 60, 60, "random", 3);
+    under("restore,crash,break,partition", 9, 60, 60, "chain", 2);
+    went_through(SIM_PATH_opened);
+}
+
 static void test_fault_19_20_22_two_copies_of_a_station_sign_two_histories(void **state)
 {
     (void)state;
@@ -249,6 +257,8 @@ static void test_each_checker_finds_its_bug(void **state)
     (void)state;
     for (int plant = 1; plant < SIM_PLANTS; plant++) {
         struct sim_config config = {.seed = 1, .stations = 8, .minutes = 120, .topology = "random", .plant = (enum sim_plant)plant};
+        if (plant == SIM_PLANT_restored_signs)
+            config.faults = faults("restore");
         if (plant == SIM_PLANT_lost_evidence)
             config.faults = faults("clone");
         if (plant == SIM_PLANT_trust_middle)
@@ -297,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_fault_4_stations_stop_in_their_first_minutes),
         cmocka_unit_test(test_fault_7_full_disks),
         cmocka_unit_test(test_fault_10_rows_that_rot_are_fetched_again),
+        cmocka_unit_test(test_fault_17_18_stores_put_back_from_copies),
         cmocka_unit_test(test_fault_19_20_22_two_copies_of_a_station_sign_two_histories),
         cmocka_unit_test(test_fault_26_a_station_keeps_messages_back),
         cmocka_unit_test(test_fault_23_to_26_lines_that_break_and_repeat),
