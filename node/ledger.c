@@ -6,11 +6,6 @@
 #include "node/ledger_inside.h"
 #include "record.pb-c.h"
 
-enum {
-    // Minutes: the farthest east that a civil date is ahead of UTC, so that no honest clock is refused, whatever its zone.
-    EASTERNMOST = 14 * 60,
-};
-
 // ---- making
 
 enum error_code ledger_create(struct ledger **ret, struct error *error)
@@ -161,7 +156,7 @@ static bool period_possible(struct period period, uint32_t basis, uint64_t time_
 {
     if (!period_in_range(period) || period.type == SANJI__PERIOD_TYPE__NAMED)
         return false;
-    int32_t first, last, tomorrow = civil_of_instant(time_ms, EASTERNMOST) + 1;
+    int32_t first, last, tomorrow = civil_of_instant(time_ms, LEDGER_ZONE) + 1;
     period_months(period, &first, &last);
     if (basis == SANJI__BASIS__ENTERED || basis == SANJI__BASIS__IMPORTED)
         return first / 12 <= month_of_days(tomorrow) / 12 + 1;
@@ -373,13 +368,13 @@ enum verdict ledger_complete(struct ledger *ledger, const struct desk *desk, con
     if (!*reason && complete->through.type != SANJI__PERIOD_TYPE__MONTH)
         *reason = "completeness is by month";
     if (!*reason && (!period_in_range(complete->through) ||
-                     complete->through.number >= month_of_days(civil_of_instant(speaker->time_ms, EASTERNMOST) + 1)))
+                     complete->through.number >= month_of_days(civil_of_instant(speaker->time_ms, LEDGER_ZONE) + 1)))
         *reason = "a period that has not ended";
     if (!*reason && complete->head >= speaker->sequence)
         *reason = "a head after the statement itself";
     if (*reason)
         return VERDICT_REJECTED;
-    if (complete->through.number >= month_of_days(civil_of_instant(desk->now_ms, EASTERNMOST) + 1)) {
+    if (complete->through.number >= month_of_days(civil_of_instant(desk->now_ms, LEDGER_ZONE) + 1)) {
         *reason = LEDGER_WAITS_FOR_PERIOD;
         return VERDICT_DEFERRED;
     }

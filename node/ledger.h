@@ -44,6 +44,9 @@ struct speaker {
 
 // T27: what waits until this station's own clock has come to its period.
 #define LEDGER_WAITS_FOR_PERIOD "period"
+// Minutes: by whose calendar it has come. The farthest east that a civil date is ahead of UTC, so that no honest clock is refused, whatever
+// its zone.
+enum { LEDGER_ZONE = 14 * 60 };
 
 struct ledger;
 enum error_code ledger_create(struct ledger **ret, struct error *error); // ERR_MEMORY

@@ -32,30 +32,6 @@ void station_replace_documents(struct station *station, struct documents *docume
 
 // ---- the writer's transactions
 
-static void on_begin(void *context, struct txn *txn)
-{
-    struct station *station = context;
-    struct documents *documents = station->documents; // only this thread replaces it
-    station->desk = (struct desk){
-        .txn = txn,
-        .codebook = documents->codebook,
-        .units = documents->units,
-        .unit = documents->unit,
-        .self = &station->self,
-        .ancestors = station->ancestors,
-        .ancestor_count = station->ancestor_count,
-        .keyring = station->keyring,
-        .author = station->author,
-        .ledger = station->ledger,
-        .now_ms = utc_ms(),
-        .delegated = documents->delegated,
-    };
-    station->applier.reload = false;
-    station->periods_day_next = station->periods_day;
-    station->stated = false;
-    author_context(station->author, station->desk.now_ms, documents->codebook ? &documents->codebook->hash : NULL);
-}
-
 // Batches that waited for something: tried again, each once. Those that still wait are put back.
 static void take_up(struct station *station, struct txn *txn, const char *waited_for)
 {
@@ -79,6 +55,42 @@ static void take_up(struct station *station, struct txn *txn, const char *waited
             deferred_add(txn, reason, position);
     }
     buffer_finish(&positions);
+}
+
+// T27: what was held for a period to come is looked at when the day changes, at the start, and when the clock is set: before anything else
+// is judged by that day, as a patch is nothing without the statement before it.
+static void take_up_periods(struct station *station, struct txn *txn)
+{
+    int32_t today = civil_of_instant(station->desk.now_ms, LEDGER_ZONE);
+    if (today != station->periods_day)
+        take_up(station, txn, LEDGER_WAITS_FOR_PERIOD);
+    station->periods_day_next = today;
+}
+
+static void on_begin(void *context, struct txn *txn)
+{
+    struct station *station = context;
+    struct documents *documents = station->documents; // only this thread replaces it
+    station->desk = (struct desk){
+        .txn = txn,
+        .codebook = documents->codebook,
+        .units = documents->units,
+        .unit = documents->unit,
+        .self = &station->self,
+        .ancestors = station->ancestors,
+        .ancestor_count = station->ancestor_count,
+        .keyring = station->keyring,
+        .author = station->author,
+        .ledger = station->ledger,
+        .now_ms = utc_ms(),
+        .delegated = documents->delegated,
+    };
+    station->applier.reload = false;
+    station->periods_day_next = station->periods_day;
+    station->stated = false;
+    author_context(station->author, station->desk.now_ms, documents->codebook ? &documents->codebook->hash : NULL);
+    if (!station->restored && documents->codebook)
+        take_up_periods(station, txn);
 }
 
 // Documents came: what was announced comes into force, and what waited for it is taken up.
@@ -206,23 +218,14 @@ static uint64_t until_midnight_ms(const struct station *station)
     return day - local % day;
 }
 
-// T27: what was held for a period to come is looked at once a day, and at the start.
-static void take_up_periods(struct station *station, struct txn *txn)
-{
-    int32_t today = civil_of_instant(station->desk.now_ms, station->desk.codebook->tz_minutes);
-    if (today != station->periods_day)
-        take_up(station, txn, LEDGER_WAITS_FOR_PERIOD);
-    station->periods_day_next = today;
-}
-
 static enum error_code on_tick(void *context, struct txn *txn, struct error *error)
 {
+    (void)txn;
     (void)error;
     struct station *station = context;
     atomic_store(&station->due_ms, UINT64_MAX);
     if (station->restored || !station->desk.codebook)
         return OK;
-    take_up_periods(station, txn);
     bool more = records_tick(&station->desk, TICK_SUBJECTS_MAX);
     ledger_state(station->ledger, &station->desk);
     more |= complete_sign(&station->desk) == COMPLETE_SIGN_MAX;
