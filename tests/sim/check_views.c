@@ -29,8 +29,7 @@ static void fold_row(struct fold *fold, struct txn *from, const struct batch_row
     static const struct station_id here;
     struct header header;
     const char *reason = NULL;
-    // What waits for its period has had no effect; what waited for it may have been spoken over meanwhile.
-    if (row->body.size == 0 || row->verdict == VERDICT_DEFERRED || header_decode(row->header, &header, NULL) != OK ||
+    if (row->body.size == 0 || header_decode(row->header, &header, NULL) != OK ||
         body_decode(row->body, &header, fold->entries, NULL) != OK)
         return;
     const struct certificate *signer = signers_find(fold->signers, from, &header.certificate);
@@ -39,6 +38,10 @@ static void fold_row(struct fold *fold, struct txn *from, const struct batch_row
     struct certificate copy = *signer;
     fold->desk.now_ms = row->received_ms; // a period that had not come then waited
     enum verdict verdict = apply_batch(&fold->applier, fold->desk.txn, &header, &copy, fold->entries, row->position, &reason);
+    if (verdict == VERDICT_DEFERRED && row->verdict != VERDICT_DEFERRED) { // taken up since, and perhaps spoken over meanwhile
+        fold->desk.now_ms = late_ms;
+        verdict = apply_batch(&fold->applier, fold->desk.txn, &header, &copy, fold->entries, row->position, &reason);
+    }
     struct quarantined mended; // how a row was judged can be lost with it
     if (!station_equal(&row->from, &here) && (verdict == VERDICT_REJECTED) != (row->verdict == VERDICT_REJECTED) &&
         !quarantine_of_batch(from, row->position, &mended))
@@ -113,7 +116,9 @@ static void compare(struct site *site)
     assert(code == OK);
     struct txn *folded = txn_begin(fold.store, false, &error);
     for (size_t i = 0; i < sizeof tables / sizeof *tables && !world->over; i++)
-        compare_table(site, live, folded, tables[i]);
+        // Of a month that a wrong clock called complete, the order of two stations' words decides who is heard last.
+        if (tables[i] != TABLE_COMPLETE || !(world->config.faults & 1u << SIM_FAULT_clock))
+            compare_table(site, live, folded, tables[i]);
     txn_abort(folded);
     txn_abort(live);
     fold_finish(&fold);

@@ -107,7 +107,7 @@ bool disaster_restore(struct site *site)
     return true;
 }
 
-bool disaster_clone(struct site *site)
+bool disaster_clone(struct site *site, bool stubborn)
 {
     if (site->parent < 0 || site->children || site->cut || site->doubt || site->marker.restored ||
         world->site_count == world->count + TWINS_MAX)
@@ -152,6 +152,7 @@ bool disaster_clone(struct site *site)
     txn_abort(txn);
     check_once_copy(twin->index, site->index);
     site->forked = twin->forked = true;
+    site->stubborn = twin->stubborn = stubborn;
     site->cut = (uint32_t)site->parent + 1;
     plan(world->now + 1, HAPPENS_START, twin->index, 0, 0);
     plan(world->now + MINUTE_MS + random_below(CLONE_MS), HAPPENS_END, twin->index, 0, 0); // somebody finds out, and turns it off

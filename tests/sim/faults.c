@@ -121,7 +121,9 @@ static bool inject(enum sim_fault fault, struct site *site)
     case SIM_FAULT_restore:
         return disaster_restore(site);
     case SIM_FAULT_clone:
-        return disaster_clone(site);
+        return disaster_clone(site, false);
+    case SIM_FAULT_equivocate:
+        return disaster_clone(site, true);
     case SIM_FAULT_mute:
     case SIM_FAULT_withhold:
         return adversary_begins(site, fault);

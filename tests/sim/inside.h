@@ -135,6 +135,7 @@ struct site {
     struct applier applier;
     struct receiver receiver;
     uint64_t due_ms;
+    int32_t periods_day, periods_day_next;
     bool again; // what was deferred is tried again
     bool stated, arriving;
     uint32_t commit_fails; // 1, 2: the next commit's outcome is unknown, and it is not there, or is
@@ -151,6 +152,7 @@ struct site {
     uint32_t cut;               // of a station that is muted or withheld: 1 + the first station above that liar; 0: it is not
     uint64_t rotten;            // journal position of a row that was damaged; 0: none, or whole again
     bool doubt;                 // its store was put back, or found to be another: what it signed last may be lost
+    bool stubborn;              // it does not heed a proof that its store is another than it thinks
     bool forked;                // it has a twin, or is one
     bool cut_bodies;            // only its bodies
     uint32_t reads_until_death; // SIGBUS; 0: none is planned

@@ -17,6 +17,10 @@ void __real_route_batch(struct txn *txn, const struct place *place, const struct
                         uint64_t position, bool has_body, struct grown *grown);
 void __wrap_route_batch(struct txn *txn, const struct place *place, const struct header *header, const struct certificate *signer,
                         uint64_t position, bool has_body, struct grown *grown);
+bool __real_incarnation_behind(struct txn *txn, const struct station_id *station, const struct head *heads, uint32_t count);
+bool __wrap_incarnation_behind(struct txn *txn, const struct station_id *station, const struct head *heads, uint32_t count);
+void __real_engine_found_restored(struct engine *engine, const char *why);
+void __wrap_engine_found_restored(struct engine *engine, const char *why);
 enum received __real_receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown);
 enum received __wrap_receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown);
 void __real_evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const struct hash *header_hash, struct bytes header,
@@ -96,6 +100,18 @@ void __wrap_route_batch(struct txn *txn, const struct place *place, const struct
         path_taken(SIM_PATH_hidden);
     if (passing != PASS_NOTHING)
         __real_route_batch(txn, place, header, signer, position, has_body && passing == PASS_WHOLE, grown);
+}
+
+// Equivocation: what would tell an honest station that it is not alone.
+bool __wrap_incarnation_behind(struct txn *txn, const struct station_id *station, const struct head *heads, uint32_t count)
+{
+    return !(world && world->current && world->current->stubborn) && __real_incarnation_behind(txn, station, heads, count);
+}
+
+void __wrap_engine_found_restored(struct engine *engine, const char *why)
+{
+    if (!(world && world->current && world->current->stubborn))
+        __real_engine_found_restored(engine, why);
 }
 
 // ---- what was taken

@@ -27,6 +27,7 @@
     X(rot, "a row of a journal is damaged on disk, and the scrubber finds it")                                                             \
     X(restore, "a station's store is put back from an older copy; its marker may be gone")                                                 \
     X(clone, "a copy of a station runs at the same time, and signs a second history")                                                      \
+    X(equivocate, "a station signs two histories, and shows both: a copy of it runs that does not care what its parent holds")             \
     X(tamper, "a station changes a bit of what it passes on")                                                                              \
     X(forge, "a station sends what nobody signed: another's name or certificate, its own signature, another encoding of a good one")       \
     X(old, "a station sends again what it sent long ago")                                                                                  \
@@ -43,8 +44,8 @@ enum sim_fault {
 };
 
 #define SIM_WICKED                                                                                                                         \
-    (1u << SIM_FAULT_tamper | 1u << SIM_FAULT_forge | 1u << SIM_FAULT_old | 1u << SIM_FAULT_drop | 1u << SIM_FAULT_ackforge |              \
-     1u << SIM_FAULT_mute | 1u << SIM_FAULT_withhold)
+    (1u << SIM_FAULT_equivocate | 1u << SIM_FAULT_tamper | 1u << SIM_FAULT_forge | 1u << SIM_FAULT_old | 1u << SIM_FAULT_drop |            \
+     1u << SIM_FAULT_ackforge | 1u << SIM_FAULT_mute | 1u << SIM_FAULT_withhold)
 
 // Bugs built in on purpose, each of which exactly one checker must find.
 #define SIM_PLANT_LIST(X)                                                                                                                  \

@@ -1,5 +1,6 @@
 // One station: production code with the hooks of node/station.c, started and stopped as a process would be.
 #include "node/complete.h"
+#include "node/period.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
 
@@ -36,6 +37,38 @@ static void became_true(struct site *site)
     forget(site);
 }
 
+// What was held for a period to come: as in node/station_work.c.
+static void take_up_periods(struct site *site, struct txn *txn)
+{
+    static struct entry entries[BATCH_ENTRIES_MAX];
+    struct receiver receiver = site->receiver;
+    struct buffer positions = {0};
+    int32_t today = civil_of_instant(site->desk.now_ms, LEDGER_ZONE);
+    site->periods_day_next = today;
+    if (today == site->periods_day)
+        return;
+    receiver.entries = entries;
+    for (uint64_t position; (position = deferred_take(txn, LEDGER_WAITS_FOR_PERIOD)) != 0;)
+        buffer_append(&positions, &position, sizeof position);
+    site->again = true;
+    for (size_t at = 0; at < positions.size && txn_error(txn) == OK; at += sizeof(uint64_t)) {
+        uint64_t position;
+        const char *reason = NULL;
+        memcpy(&position, positions.data + at, sizeof position);
+        if (!journal_intact(txn, position)) {
+            deferred_add(txn, LEDGER_WAITS_FOR_PERIOD, position);
+            continue;
+        }
+        enum verdict verdict = receive_again(&receiver, txn, position, &reason);
+        journal_add_body(txn, position, bytes_of(NULL, 0), verdict, reason ? reason : "");
+        if (verdict == VERDICT_DEFERRED)
+            deferred_add(txn, reason, position);
+        path_taken(SIM_PATH_period);
+    }
+    site->again = false;
+    buffer_finish(&positions);
+}
+
 static void on_begin(void *context, struct txn *txn)
 {
     struct site *site = context;
@@ -53,6 +86,9 @@ static void on_begin(void *context, struct txn *txn)
                                .delegated = site->delegated};
     site->stated = site->arriving = false;
     author_context(site->author, site->desk.now_ms, NULL);
+    site->periods_day_next = site->periods_day;
+    if (!site->restored)
+        take_up_periods(site, txn);
 }
 
 static void on_before_commit(void *context, struct txn *txn, struct grown *grown)
@@ -81,6 +117,7 @@ static void on_committed(void *context)
 {
     struct site *site = context;
     world->result->commits++;
+    site->periods_day = site->periods_day_next;
     if (site->stated && monotonic_ms() + QUIET_MS < site->due_ms)
         site->due_ms = monotonic_ms() + QUIET_MS;
     became_true(site);
@@ -138,42 +175,14 @@ static uint64_t until_midnight_ms(void)
     return day - (utc_ms() + (uint64_t)world->codebook->tz_minutes * 60000) % day;
 }
 
-// What was held for a period to come, as in node/station_work.c; here at every tick.
-static void take_up_periods(struct site *site, struct txn *txn)
-{
-    static struct entry entries[BATCH_ENTRIES_MAX];
-    struct receiver receiver = site->receiver;
-    struct buffer positions = {0};
-    receiver.entries = entries;
-    for (uint64_t position; (position = deferred_take(txn, LEDGER_WAITS_FOR_PERIOD)) != 0;)
-        buffer_append(&positions, &position, sizeof position);
-    site->again = true;
-    for (size_t at = 0; at < positions.size && txn_error(txn) == OK; at += sizeof(uint64_t)) {
-        uint64_t position;
-        const char *reason = NULL;
-        memcpy(&position, positions.data + at, sizeof position);
-        if (!journal_intact(txn, position)) {
-            deferred_add(txn, LEDGER_WAITS_FOR_PERIOD, position);
-            continue;
-        }
-        enum verdict verdict = receive_again(&receiver, txn, position, &reason);
-        journal_add_body(txn, position, bytes_of(NULL, 0), verdict, reason ? reason : "");
-        if (verdict == VERDICT_DEFERRED)
-            deferred_add(txn, reason, position);
-        path_taken(SIM_PATH_period);
-    }
-    site->again = false;
-    buffer_finish(&positions);
-}
-
 static enum error_code on_tick(void *context, struct txn *txn, struct error *error)
 {
+    (void)txn;
     (void)error;
     struct site *site = context;
     site->due_ms = UINT64_MAX;
     if (site->restored && !planted(SIM_PLANT_restored_signs))
         return OK;
-    take_up_periods(site, txn);
     ledger_state(site->ledger, &site->desk);
     bool more = complete_sign(&site->desk) == COMPLETE_SIGN_MAX;
     uint64_t midnight = until_midnight_ms() + 1;
@@ -388,6 +397,7 @@ void site_start(struct site *site)
     site->reads_until_death = 0;
     check_commit(site); // a commit of unknown outcome is known now
     look(site);
+    site->periods_day = 0;
     start_work(site);
     start_engine(site);
     site_plan_turn(site, world->now);
