@@ -328,6 +328,7 @@ enum error_code engine_create(const struct engine_config *config, struct engine 
                                       .second_parent = parents == 2,
                                       .seed = crypto_random_u64(),
                                       .generation = config->generation,
+                                      .starts = config->starts,
                                       .pool_bytes = POOL_BYTES};
     void *memory = calloc(1, core_size(&core_config)); // resident only where links exist
     enum error_code code = memory && links_init(&engine->links, core_config.links_max) ? OK : error_set(error, ERR_MEMORY, "engine");

@@ -47,7 +47,7 @@ struct engine_config {
     uint64_t nonce, generation;
     // For signed heads (engine_heads.h); NULL or 0: none are signed, as by a station that may not sign in its incarnation.
     const struct secret_key *sign_key;
-    uint64_t starts; // how often the station was started: grows with every start
+    uint64_t starts; // how often the station was started: grows with every start; also the order of its hellos (link.proto)
     uint64_t asks;   // a restored station: nonce of the incarnation that it asks its parent for; 0: it was not restored
     struct engine_hooks hooks;
 };

@@ -140,21 +140,32 @@ void engine_greeted(struct engine *engine, uint32_t link)
 {
     struct slot *slot = &engine->links.slots[link];
     slot->greeted_ms = monotonic_ms();
-    slot->doubled_counted = false;
+    slot->doubled_counted = slot->overtaken_new = false;
+}
+
+void engine_watch_overtaken(struct engine *engine, uint32_t link, uint64_t route, uint64_t session)
+{
+    struct slot *slot = &engine->links.slots[link];
+    if (slot->parent || route == slot->route || session == slot->overtaken || monotonic_ms() - slot->greeted_ms < CLONE_AFTER_MS)
+        return;
+    slot->overtaken = session;
+    slot->overtaken_new = true;
 }
 
 void engine_watch_clone(struct engine *engine, uint32_t link, uint64_t route, uint64_t session)
 {
     struct slot *slot = &engine->links.slots[link];
     uint64_t now = monotonic_ms();
-    if (slot->parent || slot->route == 0 || route == slot->route || session == slot->peer_session || slot->doubled_counted ||
-        now - slot->greeted_ms < CLONE_AFTER_MS)
+    bool live = session == slot->peer_session, crossed = !live && slot->route != 0 && route != slot->route && !slot->doubled_counted;
+    if (slot->parent || now - slot->greeted_ms < CLONE_AFTER_MS || (live ? !slot->overtaken_new : !crossed))
         return;
     if (now - slot->doubled_ms >= CLONE_FORGET_MS)
         slot->doubled = 0;
     slot->doubled_ms = now;
-    slot->doubled_counted = true;
-    if (++slot->doubled < CLONE_PROOFS)
+    slot->doubled_counted = slot->doubled_counted || crossed;
+    slot->overtaken_new = slot->overtaken_new && !live;
+    slot->doubled += crossed ? CLONE_CROSSED : CLONE_OVERTAKEN;
+    if (slot->doubled < CLONE_PROOFS)
         return;
     struct core_event refused = engine_event(EVENT_REFUSED, link);
     refused.error.fault = SANJI__LINK_FAULT__FAULT_CLONE;

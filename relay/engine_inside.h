@@ -21,7 +21,9 @@ enum {
     REPLY_HEADS_MAX = 2 * LANES,  // of a child's feeds in every answer to its hello: two incarnations, about 1 KB
     GRANT_JOBS_MAX = 16,          // of restored children at once, with the writer: 7 KB each; whoever finds no place asks again
     CLONE_AFTER_MS = 5 * 1000,    // what an abandoned connection had under way has arrived by then
-    CLONE_PROOFS = 2,             // one is a line that delivers late; after each other's hello, two are two stations
+    CLONE_PROOFS = 4,             // points: one connection may deliver late, and more than one may have been given up
+    CLONE_CROSSED = 2,            // messages of another session than that of the last hello: two are two stations
+    CLONE_OVERTAKEN = 1,          // a hello from before the live session's
     CLONE_FORGET_MS = 600 * 1000, // without a further proof one of them is gone
     WAITING_MS = 5,               // until a full pipe is tried again
     TICK_AGAIN_MS = 1000,         // after the writer had no room for a tick
@@ -123,6 +125,8 @@ void engine_handle_ask(struct engine *engine, uint32_t link, const struct link_i
 // A message of a child that is no hello, by connection `route`: two stations with one child's keys speak at once when it is not of the
 // session that greeted last. Ends the session then.
 void engine_watch_clone(struct engine *engine, uint32_t link, uint64_t route, uint64_t session);
+// A child's hello came that is older than the one its live session began with: it proves something once that session says more.
+void engine_watch_overtaken(struct engine *engine, uint32_t link, uint64_t route, uint64_t session);
 void engine_greeted(struct engine *engine, uint32_t link); // a child's hello came
 bool engine_doubled(const struct slot *slot);              // it was found so, and not long ago
 void engine_handle_grant(struct engine *engine, uint32_t link, const struct link_in *in);

@@ -58,8 +58,10 @@ struct slot {
     uint64_t session, peer_session;
     uint64_t greeted_ms;  // monotonic: of a child's last hello
     uint64_t doubled_ms;  // when two connections of it were in use at once last
-    uint32_t doubled;     // how many of its hellos that happened after, lately
+    uint32_t doubled;     // points of proof for that, lately
     bool doubled_counted; // of the last hello
+    uint64_t overtaken;   // session of the last hello that was older than the live one
+    bool overtaken_new;   // nothing came of the live session since
     struct unsent *unsent, **unsent_last;
     size_t unsent_bytes;
     bool broken; // a message was lost: the session must end

@@ -156,6 +156,10 @@ void engine_handle_message(struct engine *engine, const struct transport_event *
         engine_step(engine, &event);
         return;
     }
+    if (in.type == LINK_HELLO && core_overtaken(engine->core, link, &in.hello.hello)) {
+        engine_watch_overtaken(engine, link, message->route, in.session);
+        return;
+    }
     if (in.type == LINK_HELLO) {
         slot->peer_session = in.session;
         if (!message->parent) {

@@ -79,6 +79,8 @@ static bool hello_in(const Sanji__Hello *from, uint64_t session, struct arena *a
         .credit_bytes = from->credit_bytes,
         .ordinal = from->ordinal,
         .nonce = from->nonce,
+        .starts = from->starts,
+        .number = from->number,
         .reply = from->reply,
         .wants_incarnation = from->wants_incarnation,
     };
@@ -280,6 +282,8 @@ void link_encode_hello(uint64_t session, const struct core_hello *from, const st
     hello.units = units;
     hello.ordinal = from->ordinal;
     hello.nonce = from->nonce;
+    hello.starts = from->starts;
+    hello.number = from->number;
     hello.credit_bytes = from->credit_bytes;
     hello.reply = from->reply;
     hello.wants_incarnation = from->wants_incarnation;

@@ -287,6 +287,7 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
                         .now_ms = core->now_ms,
                         .fresh = event->fresh,
                         .generation = core->config.generation,
+                        .starts = core->config.starts,
                         .admission = &core->admission,
                         .updates = ret};
     if (event->type == EVENT_TICK) {
@@ -338,4 +339,9 @@ bool core_link(const struct core *core, uint32_t link_number, struct core_link_s
         ret->channels[channel].bodies = sender->bodies;
     }
     return true;
+}
+
+bool core_overtaken(const struct core *core, uint32_t link, const struct core_hello *hello)
+{
+    return link < core->count && link_overtaken(&core->links[link], hello);
 }

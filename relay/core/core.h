@@ -38,6 +38,7 @@ struct core_config {
     bool second_parent;  // link 1 goes up, too: past the parent
     uint64_t seed;       // jitter of the backoff
     uint64_t generation; // of this station's journal
+    uint64_t starts;     // how often the station was started, for the order of its hellos; 0: they have none
     uint32_t pool_bytes; // admission: sum of credit given to all peers
 };
 
@@ -75,11 +76,13 @@ struct core_hello {
     struct core_mark held[CORE_CHANNELS]; // what the sender of the hello holds of the receiver's streams; generation 0: nothing
     struct core_staged staged[CORE_CHANNELS];
     uint32_t credit_bytes; // 0: ask by one small piece ("knock"); urgent goes all the same
-    // Not the core's: the shell fills them in and reads them.
+    uint64_t starts;       // order of the hellos of one dialer in one incarnation: (starts, number) grows; 0: none, as of a restored
+    uint64_t number;       // station, whose starts may have gone back
+    bool reply;
+    // The shell fills them in.
     uint32_t ordinal;
     uint64_t nonce;
-    bool reply;             // the core's
-    bool wants_incarnation; // the shell's
+    bool wants_incarnation; // not the core's
 };
 
 struct core_row {
@@ -105,7 +108,7 @@ enum core_event_type {
     EVENT_OPENED,      // our dial connected (a link that goes up)
     EVENT_CLOSED,      // the connection broke, or the dial failed
     // from the peer: `session` is the one of its hello
-    EVENT_HELLO,        // `fresh`: a new session for the answer
+    EVENT_HELLO,        // `fresh`: a new session for the answer; ignored when core_overtaken()
     EVENT_HEADS_WANTED, // the peer asks for our heads of `channel`
     EVENT_HEADS_ALL,    // the peer's last page of heads of `channel` is with the shell
     EVENT_PIECE,
@@ -274,3 +277,6 @@ struct core_link_status {
     } channels[CORE_CHANNELS]; // of our streams to it
 };
 bool core_link(const struct core *core, uint32_t link, struct core_link_status *ret);
+// Whether a child's hello is older than the one its live session began with: of an abandoned connection that delivers late, or of another
+// station with the same keys. Nothing may be answered, and answers go on to where they went.
+bool core_overtaken(const struct core *core, uint32_t link, const struct core_hello *hello);

@@ -35,6 +35,7 @@ struct step {
     uint32_t link; // number of the link at hand
     uint64_t now_ms, fresh;
     uint64_t generation; // of our journal
+    uint64_t starts;     // of our station
     struct admission *admission;
     struct core_updates *updates;
 };
@@ -59,6 +60,11 @@ struct link {
     uint64_t acknowledged_ms; // last acknowledgement that moved a mark
     uint64_t committed_ms;    // the same, or the first row after none was unacknowledged
     uint64_t session, peer_session;
+    uint64_t hellos; // said to a station above, as long as the core lives
+    struct {         // a child's last hello
+        uint32_t ordinal;
+        uint64_t nonce, starts, number;
+    } order;
     struct backoff backoff;
     struct window window;
     struct trail trail;
@@ -78,6 +84,7 @@ void link_remove(struct link *link, struct step *step);
 void link_opened(struct link *link, struct step *step);
 void link_closed(struct link *link, struct step *step);
 void link_hello(struct link *link, struct step *step, const struct core_hello *hello);
+bool link_overtaken(const struct link *link, const struct core_hello *hello); // core_overtaken()
 void link_heads_wanted(struct link *link, struct step *step, unsigned channel);
 // A page came that is not the last one, or something else: while heads come, all that wait for some go on waiting.
 void link_heard(struct link *link, const struct step *step);

@@ -1,9 +1,17 @@
 // What the peer says on a link.
 #include "relay/core/session.h"
 
+bool link_overtaken(const struct link *link, const struct core_hello *hello)
+{
+    if (link->parent || link->state != LINK_LIVE || hello->starts == 0 || hello->ordinal != link->order.ordinal ||
+        hello->nonce != link->order.nonce)
+        return false;
+    return hello->starts != link->order.starts ? hello->starts < link->order.starts : hello->number < link->order.number;
+}
+
 void link_hello(struct link *link, struct step *step, const struct core_hello *hello)
 {
-    if (hello->reply != link->parent || (link->parent && link->state != LINK_GREETING))
+    if (hello->reply != link->parent || (link->parent && link->state != LINK_GREETING) || link_overtaken(link, hello))
         return;
     if (hello->version_min > LINK_VERSION || hello->version_max < LINK_VERSION) {
         if (link->state == LINK_BARRED)

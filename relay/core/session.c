@@ -149,6 +149,10 @@ void session_hello(struct link *link, struct step *step, bool reply)
     hello->session = link->session;
     hello->credit_bytes = link->given;
     hello->reply = reply;
+    if (!reply) {
+        hello->starts = step->starts;
+        hello->number = ++link->hellos;
+    }
     for (unsigned i = 0; i < link->receivers_count; i++) {
         unsigned channel = link_receiver_channel(link, i);
         if (carries(link, channel))
@@ -160,6 +164,10 @@ void session_hello(struct link *link, struct step *step, bool reply)
 void session_live(struct link *link, struct step *step, const struct core_hello *hello)
 {
     link->peer_session = hello->session;
+    link->order.ordinal = hello->ordinal;
+    link->order.nonce = hello->nonce;
+    link->order.starts = hello->starts;
+    link->order.number = hello->number;
     link->credit = hello->credit_bytes;
     link->heard_ms = link->progress_ms = link->committed_ms = step->now_ms;
     link->due_ms = UINT64_MAX;

@@ -118,6 +118,8 @@ static void deliver(struct queue *queue, unsigned station, unsigned end, bool ag
         memmove(queue->messages, queue->messages + 1, queue->count * sizeof *queue->messages);
     }
     event.link = end;
+    if (event.type == EVENT_HELLO && core_overtaken((struct core *)at->core, end, &hello))
+        return;
     if (event.type == EVENT_HELLO) {
         event.hello = &hello;
         at->peer_session[end] = event.session;
@@ -173,6 +175,7 @@ static void restore(unsigned station)
     struct station *at = &now.stations[station];
     at->disk = at->backup;
     at->disk.generation = ++now.fresh;
+    at->disk.starts = 0;
     now.restored = true;
     for (unsigned i = 0; i < content_count; i++)
         if (contents[i].origin == station && now.recorded & 1u << i && !(at->disk.held & 1u << i))
@@ -224,7 +227,6 @@ void action_perform(unsigned action)
         deliver(&line->down, which, 0, false);
         break;
     case ACTION_LATE:
-        now.overtaken = now.overtaken || line->late.messages[0].event.type == EVENT_HELLO;
         deliver(&line->late, which - 1, 1, false);
         break;
     case ACTION_COMMIT:

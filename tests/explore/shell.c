@@ -175,10 +175,6 @@ static void state_changed(unsigned index, unsigned end, const struct core_update
 static void alarm(unsigned index, unsigned end, enum core_alarm alarm)
 {
     say("      station %u ALARM %d about %u\n", index, alarm, peer_of(index, end));
-    // A hello that a later one has overtaken looks like that of a restored station: a word too many, and half a minute until the later
-    // session is begun anew. Sessions have no order by which it could be told.
-    if (now.overtaken && alarm == ALARM_PEER_RESTORED)
-        return;
     bool fair = now.restored && (alarm == ALARM_PEER_RESTORED || alarm == ALARM_PEER_HOLDS_MORE);
     if (!fair)
         violate("station %u raises alarm %d about station %u", index, alarm, peer_of(index, end));
@@ -292,7 +288,10 @@ void shell_step(unsigned index, struct core_event event, const struct message *m
 void shell_start(unsigned index)
 {
     struct station *station = &now.stations[index];
-    struct core_config config = {.links_max = ENDS, .seed = index, .generation = station->disk.generation, .pool_bytes = 1 << 20};
+    if (station->disk.starts)
+        station->disk.starts++;
+    struct core_config config = {
+        .links_max = ENDS, .seed = index, .generation = station->disk.generation, .starts = station->disk.starts, .pool_bytes = 1 << 20};
     assert(core_size(&config) <= sizeof station->core);
     memset(station->core, 0, sizeof station->core);
     core_init(station->core, &config);

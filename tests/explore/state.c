@@ -46,6 +46,7 @@ void state_init(const struct budget *budget)
     now.fresh = 1000;
     for (unsigned i = 0; i < STATIONS; i++) {
         now.stations[i].disk.generation = 100 + i;
+        now.stations[i].disk.starts = 1;
         now.stations[i].backup = now.stations[i].disk;
         now.stations[i].clock_ms = 1000;
         shell_start(i);
@@ -214,9 +215,27 @@ static void add_queue(struct naming *naming, const struct queue *queue)
     add(naming, queue->count);
 }
 
+static const struct core_hello *hello_in(const struct queue *queue)
+{
+    for (uint32_t i = 0; i < queue->count; i++)
+        if (queue->messages[i].event.type == EVENT_HELLO)
+            return &queue->hello;
+    return NULL;
+}
+
+// Starts and numbers of hellos matter only as they compare with those that the parent's end of the line may still meet.
+static void add_order(struct naming *naming, unsigned child)
+{
+    const struct link *link = state_link(child - 1, 1);
+    const struct core_hello *hellos[] = {hello_in(&now.lines[child].up), hello_in(&now.lines[child].late)};
+    for (unsigned i = 0; i < 2; i++)
+        add(naming, !hellos[i] ? 2 : link_overtaken(link, hellos[i]));
+    add(naming, !!now.stations[child].disk.starts);
+}
+
 uint64_t state_name(void)
 {
-    struct naming naming = {.hash = now.recorded | (uint64_t)now.restored << 32 | (uint64_t)now.overtaken << 33};
+    struct naming naming = {.hash = now.recorded | (uint64_t)now.restored << 32};
     const struct budget *left = &now.budget;
     add(&naming, (uint64_t)left->cuts << 40 | (uint64_t)left->crashes << 32 | (uint64_t)left->restores << 24 |
                      (uint64_t)left->lapses << 16 | (uint64_t)left->repeats << 8 | left->refusals);
@@ -245,6 +264,8 @@ uint64_t state_name(void)
         add_queue(&naming, &line->up);
         add_queue(&naming, &line->down);
         add_queue(&naming, &line->late);
+        if (i > 0)
+            add_order(&naming, i);
     }
     return naming.hash;
 }

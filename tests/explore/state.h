@@ -39,6 +39,7 @@ struct channel_disk {
 };
 struct disk {
     uint64_t generation;
+    uint64_t starts; // 0: restored, and waiting for another incarnation
     struct channel_disk ends[ENDS][CORE_CHANNELS];
     uint32_t held; // a bit for each content
 };
@@ -93,7 +94,6 @@ struct state {
     uint64_t fresh;              // for sessions, connections and generations
     uint32_t recorded;           // contents
     bool restored;               // once
-    bool overtaken;              // a hello arrived after the one of a later connection
 };
 
 enum plant { PLANT_NONE, PLANT_EARLY_ACK, PLANT_LOST_ROW };

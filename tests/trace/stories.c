@@ -156,6 +156,21 @@ static void version(struct world *world)
     world_run(world, 500);
 }
 
+static void overtaken(struct world *world)
+{
+    unsigned top = township(world), child = village(world, top);
+    world_append(world, child, UP_STREAM, CASE_LANE, top, 400, false);
+    world_run(world, 1000);
+    world_cut(world, child);
+    world_run(world, 5000);
+    struct core_hello hello = {.version_min = 1, .version_max = 1, .session = 77, .starts = 1, .number = 1};
+    world_say(world, "-- the connection that was given up delivers, of what was said on it, a hello that knew nothing yet");
+    world_stray(world, child, top, &(struct core_event){.type = EVENT_HELLO, .session = 77, .hello = &hello});
+    world_say(world, "-- the live session goes on");
+    world_append(world, child, UP_STREAM, CASE_LANE, top, 401, false);
+    world_run(world, 1000);
+}
+
 static void herd(struct world *world)
 {
     world_pool(world, 2 * 65536);
@@ -189,6 +204,7 @@ static const struct story {
     {"gap", gap},
     {"forged", forged},
     {"version", version},
+    {"overtaken", overtaken},
     {"herd", herd},
 };
 

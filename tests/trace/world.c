@@ -316,8 +316,11 @@ void world_destroy(struct world *world)
 static void start_core(struct world *world, unsigned index)
 {
     struct station *station = world->stations[index];
-    struct core_config config = {
-        .links_max = LINKS_MAX, .seed = world_draw(world), .generation = station->generation, .pool_bytes = station->pool};
+    struct core_config config = {.links_max = LINKS_MAX,
+                                 .seed = world_draw(world),
+                                 .generation = station->generation,
+                                 .starts = station->starts + 1,
+                                 .pool_bytes = station->pool};
     free(station->core);
     station->core = world_must(calloc(1, core_size(&config)));
     core_init(station->core, &config);

@@ -97,6 +97,8 @@ static void a_hello(void **state)
                                .credit_bytes = UINT32_MAX,
                                .ordinal = 7,
                                .nonce = UINT64_MAX,
+                               .starts = UINT64_MAX - 1,
+                               .number = 3,
                                .reply = true,
                                .wants_incarnation = true};
     for (unsigned i = 0; i < CORE_CHANNELS; i += 2)
@@ -112,6 +114,7 @@ static void a_hello(void **state)
     assert_head(&in->hello.own[1], &own[1]);
     assert_true(got->version_min == 1 && got->version_max == 3 && got->session == session && got->credit_bytes == UINT32_MAX);
     assert_true(got->ordinal == 7 && got->nonce == UINT64_MAX && got->reply && got->wants_incarnation);
+    assert_true(got->starts == UINT64_MAX - 1 && got->number == 3);
     for (unsigned i = 0; i < CORE_CHANNELS; i++) {
         assert_memory_equal(&got->held[i], &hello.held[i], sizeof got->held[i]);
         assert_true(got->staged[i].position == hello.staged[i].position && got->staged[i].offset == hello.staged[i].offset);

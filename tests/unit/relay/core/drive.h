@@ -5,6 +5,8 @@
 
 #include "relay/core/link.h"
 
+enum { DRIVE_STARTS = 4 };
+
 struct drive {
     struct core *core;
     uint64_t now_ms, fresh;
@@ -13,7 +15,7 @@ struct drive {
 
 static inline void drive_init(struct drive *drive, uint32_t links_max, uint32_t pool_bytes)
 {
-    struct core_config config = {.links_max = links_max, .seed = 11, .generation = 50, .pool_bytes = pool_bytes};
+    struct core_config config = {.links_max = links_max, .seed = 11, .generation = 50, .starts = DRIVE_STARTS, .pool_bytes = pool_bytes};
     memset(drive, 0, sizeof *drive);
     drive->now_ms = 1000;
     drive->core = calloc(1, core_size(&config));

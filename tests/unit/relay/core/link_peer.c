@@ -39,6 +39,73 @@ static void a_new_hello_ends_the_session_before(void **unused)
     drive_finish(&drive);
 }
 
+// Of an abandoned connection that delivers late: the session that lives goes on, and nothing is answered.
+static void fault_49_56_an_older_hello_does_not_replace_a_live_session(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    drive_init(&drive, 2, 1 << 20);
+    drive_add(&drive, 1, NULL);
+    struct core_hello hello = drive_hello(7, false), old = drive_hello(8, false);
+    hello.starts = 5;
+    hello.number = 3;
+    drive_greet(&drive, 1, &hello);
+    assert_int_equal(drive_state(&drive, 1), LINK_LIVE);
+    static const uint64_t olds[][2] = {{5, 2}, {4, 9}, {1, 1}};
+    for (size_t i = 0; i < sizeof olds / sizeof *olds; i++) {
+        old.starts = olds[i][0];
+        old.number = olds[i][1];
+        old.version_min = old.version_max = i == 2 ? 9 : 1; // whatever it says
+        assert_true(core_overtaken(drive.core, 1, &old));
+        drive_greet(&drive, 1, &old);
+        assert_int_equal(drive.updates.count, 0);
+    }
+    assert_false(core_overtaken(drive.core, 2, &old));
+    drive_piece(&drive, 1, 7, 2, 1, 500, 0, 500);
+    assert_non_null(drive_update(&drive, UPDATE_ACCEPT, 0));
+
+    // of another incarnation, of a station that can't say, or later: it counts
+    static const struct {
+        uint32_t ordinal;
+        uint64_t nonce, starts, number;
+    } fresh[] = {{2, 0, 1, 1}, {2, 9, 1, 1}, {2, 9, 0, 0}, {2, 9, 1, 1}, {2, 9, 1, 2}, {2, 9, 2, 1}};
+    for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++) {
+        struct core_hello next = drive_hello(20 + i, false);
+        next.ordinal = fresh[i].ordinal;
+        next.nonce = fresh[i].nonce;
+        next.starts = fresh[i].starts;
+        next.number = fresh[i].number;
+        drive_greet(&drive, 1, &next);
+        assert_non_null(drive_update(&drive, UPDATE_SEND_HELLO, 0));
+    }
+    // and when nobody has been heard for half a minute
+    while (drive_state(&drive, 1) == LINK_LIVE)
+        assert_true(drive_tick(&drive, LINK_SILENCE_MS));
+    old.ordinal = 2;
+    old.nonce = 9;
+    old.version_min = old.version_max = 1;
+    drive_greet(&drive, 1, &old);
+    assert_int_equal(drive_state(&drive, 1), LINK_LIVE);
+    drive_finish(&drive);
+}
+
+static void hellos_to_a_parent_have_an_order(void **unused)
+{
+    (void)unused;
+    struct drive drive;
+    drive_init(&drive, 2, 1 << 20);
+    drive_add(&drive, 0, NULL);
+    for (uint64_t number = 1; number <= 3; number++) {
+        assert_true(drive_until(&drive, UPDATE_DIAL, 400000));
+        drive_step(&drive, (struct core_event){.type = EVENT_OPENED});
+        const struct core_hello *hello = &drive_update(&drive, UPDATE_SEND_HELLO, 0)->hello;
+        assert_int_equal(hello->starts, DRIVE_STARTS);
+        assert_int_equal(hello->number, number);
+        drive_step(&drive, (struct core_event){.type = EVENT_CLOSED});
+    }
+    drive_finish(&drive);
+}
+
 static void versions_must_overlap(void **unused)
 {
     (void)unused;
@@ -267,6 +334,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_hello_ends_the_session_before),
+        cmocka_unit_test(fault_49_56_an_older_hello_does_not_replace_a_live_session),
+        cmocka_unit_test(hellos_to_a_parent_have_an_order),
         cmocka_unit_test(versions_must_overlap),
         cmocka_unit_test(hellos_of_the_wrong_kind_are_ignored),
         cmocka_unit_test(an_error_may_answer_the_hello),
