@@ -9,6 +9,7 @@
 #include "relay/introduce.h"
 #include "relay/language.h"
 #include "relay/quarantine.h"
+#include "relay/receipt.h"
 
 enum {
     QUIET_MS = 1000,         // after the last own statement, before `complete` is signed: a burst of records makes one, not many
@@ -224,7 +225,11 @@ static enum error_code on_tick(void *context, struct txn *txn, struct error *err
     (void)error;
     struct station *station = context;
     atomic_store(&station->due_ms, UINT64_MAX);
-    if (station->restored || !station->desk.codebook)
+    if (station->restored)
+        return OK;
+    if (receipt_settle(station->author, txn, station->desk.now_ms))
+        due_in(station, 0);
+    if (!station->desk.codebook)
         return OK;
     bool more = records_tick(&station->desk, TICK_SUBJECTS_MAX);
     ledger_state(station->ledger, &station->desk);

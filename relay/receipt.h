@@ -11,6 +11,7 @@
 
 enum {
     RECEIPT_WHAT_MAX = 32,    // bytes: a form's id
+    RECEIPT_SETTLE_MAX = 100, // a transaction of some ms
     RECEIPT_CLOCK_MS = 60000, // a batch signed further ahead than this was signed by a clock that has gone back since
 };
 
@@ -53,6 +54,11 @@ bool receipt_read(struct txn *txn, const struct receipt *of, struct receipt *ret
 
 // Signs a receipt for a batch from below whose body has just been stored: once, for a place is stored once.
 void receipt_give(struct author *author, struct txn *txn, const struct header *header, uint64_t now_ms);
+// The same by a station that may not sign: it is owed for the batch at `position`, until receipt_settle().
+void receipt_owe(struct txn *txn, uint64_t position);
+// Signs what is owed, the oldest first, at most RECEIPT_SETTLE_MAX in this transaction; each once. What stands on a damaged row stays
+// owed. True: call again, in another transaction.
+bool receipt_settle(struct author *author, struct txn *txn, uint64_t now_ms);
 
 // What a receipt that arrived (or lies in the journal at `position`) amounts to. `header` and `signer`: of the batch that brings it.
 enum receipt_judgement {

@@ -178,12 +178,16 @@ static void catch_up(const struct receiver *receiver, struct txn *txn, const str
     }
 }
 
-// The body of an urgent batch from below has been stored: its origin is told, with this very commit.
-static void give_receipt(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival)
+// The body of an urgent batch from below has been stored: its origin is told, with this very commit, or when this station may sign again.
+static void give_receipt(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, uint64_t position)
 {
     const struct header *header = &arrival->decoded;
-    if (receiver->author && header->feed.lane == SANJI__LANE__URGENT && header->feed.audience == SANJI__AUDIENCE__UP)
+    if (header->feed.lane != SANJI__LANE__URGENT || header->feed.audience != SANJI__AUDIENCE__UP)
+        return;
+    if (receiver->author)
         receipt_give(receiver->author, txn, header, arrival->received_ms);
+    else if (receiver->restored && !station_equal(&header->feed.station, &receiver->place.self->station))
+        receipt_owe(txn, position);
 }
 
 static void store_next(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id,
@@ -207,7 +211,7 @@ static void store_next(const struct receiver *receiver, struct txn *txn, struct 
     feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, header, &arrival->signer, position, take_body, grown);
     if (take_body)
-        give_receipt(receiver, txn, arrival);
+        give_receipt(receiver, txn, arrival, position);
 }
 
 static void store_body(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id,
@@ -226,7 +230,7 @@ static void store_body(const struct receiver *receiver, struct txn *txn, struct 
     arrival->caught_up = behind && state->bodies == state->next;
     feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, &arrival->decoded, &arrival->signer, position, true, grown);
-    give_receipt(receiver, txn, arrival);
+    give_receipt(receiver, txn, arrival, position);
 }
 
 // ---- a row that is damaged here, and comes again

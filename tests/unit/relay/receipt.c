@@ -227,6 +227,90 @@ static void a_station_that_may_not_sign_gives_none(void **state)
     assert_int_equal(bench_end(&three->county), 1);
 }
 
+// Put back from a copy, the township waits for its incarnation while urgent batches come: their receipts are owed, and signed once it may.
+static void fault_17_33_what_came_while_it_might_not_sign_is_receipted_later(void **state)
+{
+    enum { COUNT = RECEIPT_SETTLE_MAX + 3 };
+    struct three *three = *state;
+    struct bench *bench = &three->township;
+    struct pen own;
+    bench->receiver.author = NULL;
+    bench->receiver.restored = true;
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        sign(&three->village, 2, county->certificate.depth);
+        if (i == 2)
+            assert_int_equal(carry(&three->village, i, bench, STREAM_UP, true), RECEIVED_BODILESS);
+        assert_int_equal(carry(&three->village, i, bench, STREAM_UP, false), RECEIVED);
+        assert_int_equal(carry(&three->village, i, bench, STREAM_UP, false), RECEIVED); // a duplicate owes no second one
+    }
+    pen_init(&own, township, URGENT, UP, NULL); // what it had signed itself and lost
+    assert_int_equal(bench_take(bench, &own, 1, "its own", county, STREAM_ONE), RECEIVED);
+    assert_int_equal(bench_count(bench, TABLE_DEFERRED), COUNT);
+    uint64_t before = bench_end(bench);
+
+    bench->receiver.author = bench->author;
+    bench->receiver.restored = false;
+    struct txn *txn = bench_begin(bench); // stopped before it is committed: all are still owed
+    assert_true(receipt_settle(bench->author, txn, now_ms));
+    author_abort(bench->author);
+    txn_abort(txn);
+    assert_int_equal(bench_count(bench, TABLE_DEFERRED), COUNT);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        txn = bench_begin(bench);
+        assert_int_equal(receipt_settle(bench->author, txn, now_ms), turn == 0);
+        bench_commit(bench, txn);
+    }
+    assert_int_equal(bench_count(bench, TABLE_DEFERRED), 0);
+    for (uint64_t position = before + 1; position <= bench_end(bench); position++)
+        assert_int_equal(carry(bench, position, &three->village, STREAM_ONE, false), RECEIVED);
+    assert_int_equal(bench_count(&three->village, TABLE_RECEIPTS), COUNT);
+    assert_int_equal(forged(&three->village), 0);
+    assert_int_equal(carry(&three->village, 1, bench, STREAM_UP, false), RECEIVED);
+    before = bench_end(bench);
+    sign(&three->village, 2, county->certificate.depth); // and from now on at once
+    assert_int_equal(carry(&three->village, bench_end(&three->village), bench, STREAM_UP, false), RECEIVED);
+    assert_int_equal(bench_end(bench), before + 2);
+}
+
+// The row is damaged by then: its receipt stays owed, and the others are not kept waiting.
+static void fault_9_17_a_receipt_owed_for_a_damaged_row_waits(void **state)
+{
+    struct three *three = *state;
+    struct bench *bench = &three->township;
+    bench->receiver.author = NULL;
+    bench->receiver.restored = true;
+    for (uint64_t i = 1; i <= 2; i++) {
+        sign(&three->village, 2, county->certificate.depth);
+        assert_int_equal(carry(&three->village, i, bench, STREAM_UP, false), RECEIVED);
+    }
+    uint8_t key[8], kept[4096];
+    struct bytes value;
+    struct txn *txn = bench_begin(bench);
+    put_be64(key, 1);
+    assert_true(txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value) && value.size <= sizeof kept);
+    memcpy(kept, value.data, value.size);
+    size_t size = value.size;
+    kept[size / 2] ^= 1;
+    txn_put(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), bytes_of(kept, size));
+    bench_commit(bench, txn);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        txn = bench_begin(bench);
+        assert_false(receipt_settle(bench->author, txn, now_ms));
+        bench_commit(bench, txn);
+        assert_int_equal(bench_end(bench), 3);
+        assert_int_equal(bench_count(bench, TABLE_DEFERRED), 1);
+    }
+    txn = bench_begin(bench);
+    kept[size / 2] ^= 1;
+    txn_put(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), bytes_of(kept, size));
+    bench_commit(bench, txn);
+    txn = bench_begin(bench);
+    assert_false(receipt_settle(bench->author, txn, now_ms));
+    bench_commit(bench, txn);
+    assert_int_equal(bench_end(bench), 4);
+    assert_int_equal(bench_count(bench, TABLE_DEFERRED), 0);
+}
+
 static void waiting_ends_by_the_clock_also_when_it_went_back(void **state)
 {
     struct three *three = *state;
@@ -387,6 +471,8 @@ int main(void)
         test(fault_24_what_came_past_the_parent_is_a_duplicate_when_it_comes_through_it),
         test(a_header_alone_is_not_receipted_until_its_body_comes),
         test(a_station_that_may_not_sign_gives_none),
+        test(fault_17_33_what_came_while_it_might_not_sign_is_receipted_later),
+        test(fault_9_17_a_receipt_owed_for_a_damaged_row_waits),
         test(waiting_ends_by_the_clock_also_when_it_went_back),
         test(fault_35_nobody_but_those_above_can_receipt),
         test(fault_35_what_the_middle_changes_is_refused),
