@@ -51,7 +51,7 @@ static void a_chain_decodes_and_checks(void **state)
 static void fault_27_every_flipped_bit_is_found(void **state)
 {
     (void)state;
-    uint8_t data[CERTIFICATE_MAX];
+    uint8_t data[CERTIFICATE_MAX] = {0};
     struct bytes wire = bytes_of(data, samples[1].wire.size);
     memcpy(data, samples[1].wire.data, wire.size);
     for (size_t bit = 0; bit < 8 * wire.size; bit++) {

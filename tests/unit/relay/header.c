@@ -56,7 +56,7 @@ static void a_header_decodes_to_what_was_signed(void **state)
 static void fault_27_every_flipped_bit_of_header_and_signature_is_found(void **state)
 {
     (void)state;
-    uint8_t data[HEADER_MAX], sign[SIGNATURE_SIZE];
+    uint8_t data[HEADER_MAX] = {0}, sign[SIGNATURE_SIZE];
     struct bytes wire = bytes_of(data, batch.header_wire.size);
     memcpy(data, batch.header_wire.data, wire.size);
     memcpy(sign, batch.signature, sizeof sign);
