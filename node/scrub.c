@@ -128,8 +128,13 @@ int scrub_worker(const char *directory, bool alone, int fd)
         code = scrub(store, &visitor, alone, &rows, &error);
         store_close(store);
     }
-    char line[64];
-    snprintf(line, sizeof line, code == OK ? "done rows %llu\n" : "error meta -\n", (unsigned long long)rows);
+    char line[sizeof error.detail + 64];
+    if (code == OK)
+        snprintf(line, sizeof line, "done rows %llu\n", (unsigned long long)rows);
+    else if (code == ERR_CORRUPT || code == ERR_STORE)
+        snprintf(line, sizeof line, "error meta -\n");
+    else // that says nothing about the tree
+        snprintf(line, sizeof line, "failed %d %s\n", (int)code, error.detail);
     say(&worker, line);
     return code == OK && !worker.failed ? 0 : 1;
 }
@@ -205,10 +210,22 @@ static void take_found(struct scrub_report *report, enum table table, const char
     }
 }
 
+static void take_failure(struct scrubber *scrubber, struct scrub_report *report)
+{
+    char *text;
+    unsigned long code = strtoul(scrubber->line + strlen("failed "), &text, 10);
+    scrubber->done = true;
+    error_set(&report->failure, code > OK && code < ERROR_COUNT ? (enum error_code)code : ERR_STATE, "%s", *text == ' ' ? text + 1 : text);
+}
+
 static void take_line(struct scrubber *scrubber, struct scrub_report *report)
 {
     char what[16], name[40], key[2 * SCRUB_KEY_MAX + 1];
     enum table table;
+    if (strncmp(scrubber->line, "failed ", strlen("failed ")) == 0) {
+        take_failure(scrubber, report);
+        return;
+    }
     if (sscanf(scrubber->line, "%15s %39s %1022s", what, name, key) != 3)
         return;
     if (strcmp(what, "done") == 0) {
@@ -317,7 +334,10 @@ enum error_code scrub_directory(const char *directory, bool alone, struct scrub_
     struct scrubber scrubber = {0};
     *ret = (struct scrub_report){0};
     enum error_code code = scrub_begin(directory, alone, &scrubber, error);
-    if (code == OK)
-        scrub_watch(&scrubber, -1, -1, ret);
+    if (code == OK && !scrub_watch(&scrubber, -1, -1, ret))
+        code = error_set_errno(error, ERR_IO, "poll");
+    scrub_end(&scrubber);
+    if (code == OK && ret->failure.code != OK)
+        code = error_set(error, ret->failure.code, "%s", ret->failure.detail);
     return code;
 }

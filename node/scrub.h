@@ -23,6 +23,7 @@ struct scrub_report {
     bool broken;              // the tree itself is damaged: rows may be missing, and nothing may be written there
     char how[SCRUB_TEXT_MAX]; // in the thread's language, when broken
     bool beyond_fetching;     // damaged rows of tables that neighbours can't give back: `sanji rebuild` does
+    struct error failure;     // code not OK: what kept it from reading, which says nothing about the store
 };
 
 // The reading itself, in this process: opens DIR/store read-only, writes lines to `fd`. Exit status: 0 it was read to the end, 1 it could
@@ -49,5 +50,6 @@ bool scrub_watch(struct scrubber *scrubber, int timeout_ms, int wake_fd, struct 
 void scrub_end(struct scrubber *scrubber); // ends it if it runs; takes zeroed ones, and ended ones
 // What to do about it, as an error: ERR_CORRUPT, with `path` before it.
 enum error_code scrub_advice(const char *path, const struct scrub_report *report, struct error *error);
-// All three. The report is the caller's (it is half a megabyte: not on a thread's stack).
+// All three, but for the advice: the tree may be damaged in a report that is OK. Errors also as store_open() (another format, no rights,
+// no memory). The report is the caller's (it is half a megabyte: not on a thread's stack).
 enum error_code scrub_directory(const char *directory, bool alone, struct scrub_report *ret, struct error *error);

@@ -63,16 +63,24 @@ static void enter(struct station *station, struct scrub_report *report)
 
 // ---- before anything else
 
-enum error_code station_scrub_first(struct station *station, struct error *error)
+static bool look_first(struct station *station, int wait_ms, struct scrub_report *report)
 {
     struct scrubber scrubber = {0};
+    *report = (struct scrub_report){0};
+    bool whole = scrub_begin(station->directory, true, &scrubber, NULL) == OK && scrub_watch(&scrubber, wait_ms, -1, report);
+    scrub_end(&scrubber);
+    return whole && report->failure.code == OK;
+}
+
+enum error_code station_scrub_first(struct station *station, struct error *error)
+{
     struct scrub_report *report = calloc(1, sizeof *report);
     if (!report)
         return error_set(error, ERR_MEMORY, "scrub");
-    enum error_code code = scrub_begin(station->directory, true, &scrubber, NULL);
-    bool whole = code == OK && scrub_watch(&scrubber, FIRST_MS, -1, report);
-    scrub_end(&scrubber);
-    code = whole && report->broken ? scrub_advice(station->directory, report, error) : OK;
+    bool whole = look_first(station, FIRST_MS, report);
+    if (whole && report->broken) // a process may die of other things, too: twice is enough
+        whole = look_first(station, -1, report);
+    enum error_code code = whole && report->broken ? scrub_advice(station->directory, report, error) : OK;
     station->scrubbed = whole;
     if (code == OK && whole)
         station->found = report;
@@ -97,7 +105,7 @@ static bool stops_within(const struct station_scrub *scrub, int ms)
     return poll(&fd, 1, ms) > 0;
 }
 
-// One whole look. False: the station stops, or none could be started.
+// One whole look. False: the station stops, or it could not be read now.
 static bool look(struct station *station, struct scrub_report *report)
 {
     struct scrubber scrubber = {0};
@@ -105,7 +113,7 @@ static bool look(struct station *station, struct scrub_report *report)
     bool whole =
         scrub_begin(station->directory, false, &scrubber, NULL) == OK && scrub_watch(&scrubber, -1, station->scrub->wake[0], report);
     scrub_end(&scrubber);
-    return whole;
+    return whole && report->failure.code == OK;
 }
 
 static void *scrub_thread(void *argument)
@@ -119,7 +127,7 @@ static void *scrub_thread(void *argument)
         if (!whole)
             continue;
         enter(station, report);
-        if (!report->broken || !look(station, report) || !report->broken) // a process may die of other things: twice is enough
+        if (!report->broken || !look(station, report) || !report->broken) // twice, as above
             continue;
         scrub_advice(station->directory, report, &station->failure);
         station_log(NULL, true, station->failure.detail);
