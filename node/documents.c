@@ -67,7 +67,7 @@ static enum error_code load_texts(struct documents *documents, struct txn *txn, 
     return code;
 }
 
-enum error_code documents_load(struct txn *txn, const char *own_unit, struct documents **ret, struct error *error)
+enum error_code documents_read(struct txn *txn, const char *own_unit, struct documents **ret, struct error *error)
 {
     struct documents *documents = calloc(1, sizeof *documents);
     if (!documents)
@@ -82,11 +82,23 @@ enum error_code documents_load(struct txn *txn, const char *own_unit, struct doc
         else if (!documents->delegated || !documents->unit_ids)
             code = error_set(error, ERR_MEMORY, "documents");
     }
-    if (code == OK) {
-        documents_delegate(documents, txn);
-        figures_unit_ids(txn, documents->units, documents->unit_ids);
-        code = txn_report(txn, error); // damage reads as absence: nobody's unit would be this station's
+    if (code != OK) {
+        documents_destroy(documents);
+        return code;
     }
+    *ret = documents;
+    return OK;
+}
+
+enum error_code documents_load(struct txn *txn, const char *own_unit, struct documents **ret, struct error *error)
+{
+    struct documents *documents;
+    enum error_code code = documents_read(txn, own_unit, &documents, error);
+    if (code != OK)
+        return code;
+    documents_delegate(documents, txn);
+    figures_unit_ids(txn, documents->units, documents->unit_ids);
+    code = txn_report(txn, error); // damage reads as absence: nobody's unit would be this station's
     if (code != OK) {
         documents_destroy(documents);
         return code;

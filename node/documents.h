@@ -24,6 +24,8 @@ bool document_enforce(struct txn *txn, uint32_t kind, const struct hash *hash, u
 // enrolled for, which the tree must have: ERR_NOT_FOUND. ERR_CORRUPT: no unit tree is in force, or a document in force is not in the store,
 // or what is there is damaged; ERR_INPUT, ERR_LIMIT, ERR_VERSION: a document that this program can't read, with its line; ERR_MEMORY.
 enum error_code documents_load(struct txn *txn, const char *own_unit, struct documents **ret, struct error *error);
+// The same without what comes of other tables: nothing is delegated, units have no numbers. For who makes those tables anew.
+enum error_code documents_read(struct txn *txn, const char *own_unit, struct documents **ret, struct error *error);
 void documents_destroy(struct documents *documents); // takes NULL
 // Gives the tree's new units their numbers, in a write transaction. Errors are the transaction's.
 void documents_number(struct documents *documents, struct txn *txn);

@@ -15,11 +15,12 @@ struct rebuilding {
     struct rebuild_report *report;
 };
 
-// Gone without harm: a link's mark is repaired by the peers, a part of a body comes again; what waits or was told is less than a wrong row.
+// Gone without harm: a link's mark is repaired by the peers, a part of a body and signed heads come again; what waits or was told is less
+// than a wrong row.
 static bool may_go(enum table table)
 {
     return table == TABLE_CURSORS || table == TABLE_STAGING || table == TABLE_ALARMS || table == TABLE_TOKENS ||
-           table == TABLE_QUARANTINE || table == TABLE_CARRIED;
+           table == TABLE_QUARANTINE || table == TABLE_CARRIED || table == TABLE_HEADS;
 }
 
 static bool is_view(enum table table)

@@ -9,6 +9,7 @@
 
 #include "node/records.h"
 #include "node/reserve.h"
+#include "node/scrub.h"
 #include "relay/file.h"
 #include "relay/language.h"
 #include "relay/quarantine.h"
@@ -284,6 +285,8 @@ enum error_code station_open_as(const char *directory, bool threaded, struct sta
         code = station_scrub_first(station, error);
     if (code == OK)
         code = read_state(station, error);
+    if (code == ERR_CORRUPT && station->found && station->found->damaged)
+        scrub_advice(station->directory, station->found, error); // which rows it was is known: say what to do
     if (code == OK)
         code = station->restored ? go_on_restored(station, error) : count_start_somehow(station, error);
     if (code == OK)

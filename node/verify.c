@@ -80,7 +80,8 @@ static enum error_code skip_damage(struct verifying *verifying, struct error *er
 
 // ---- opening
 
-static enum error_code open_documents(struct verifying *verifying, struct error *error)
+// Who folds everything anew needs none of the views.
+static enum error_code open_documents(struct verifying *verifying, bool views, struct error *error)
 {
     struct bytes name, wire;
     struct hash hash;
@@ -91,7 +92,9 @@ static enum error_code open_documents(struct verifying *verifying, struct error 
     if (!object_read(verifying->txn, &hash, &kind, &wire))
         return error_set(error, ERR_CORRUPT, "%s", tr("this station's certificate is missing", "缺少本站点的证书"));
     enum error_code code = certificate_decode(wire, &verifying->self, error);
-    return code == OK ? documents_load(verifying->txn, verifying->self.unit, &verifying->documents, error) : code;
+    if (code != OK)
+        return code;
+    return (views ? documents_load : documents_read)(verifying->txn, verifying->self.unit, &verifying->documents, error);
 }
 
 static enum error_code open_all(struct verifying *verifying, const char *directory, enum store_mode mode, struct error *error)
@@ -104,7 +107,7 @@ static enum error_code open_all(struct verifying *verifying, const char *directo
     if (code == OK && !(verifying->txn = txn_begin(verifying->store, false, error)))
         code = error->code;
     if (code == OK)
-        code = open_documents(verifying, error);
+        code = open_documents(verifying, mode == STORE_READ_ONLY, error);
     verifying->feed_count = code == OK ? txn_count(verifying->txn, TABLE_FEEDS) : 0;
     if (code == OK)
         code = signers_create(&verifying->config.root, &verifying->signers, error);
