@@ -204,7 +204,7 @@ void action_perform(unsigned action)
     struct line *line = &now.lines[which];
     char text[64];
     action_describe(action, text);
-    say("  %s\n", text);
+    say("#   %s\n", text);
     switch (kind_of(action)) {
     case ACTION_RECORD:
         shell_record(which);

@@ -179,7 +179,7 @@ static bool replay(const struct search *search, const unsigned *path, uint32_t c
         if (action_possible(path[i]))
             action_perform(path[i]);
     if (!violation[0] && search->resting) {
-        say("  and then nothing goes wrong any more:\n");
+        say("#   and then nothing goes wrong any more:\n");
         story_lines = STORY_REST_LINES;
         if (!actions_settle(never_known, way_passed, &steps))
             violate(never_rests);

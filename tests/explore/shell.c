@@ -165,7 +165,7 @@ static void state_changed(unsigned index, unsigned end, const struct core_update
 {
     static const char *const names[] = {"absent", "down", "dialing", "greeting", "live", "barred"};
     struct station *station = &now.stations[index];
-    say("      station %u: link to %u %s\n", index, peer_of(index, end), names[update->state.to]);
+    say("#       station %u: link to %u %s\n", index, peer_of(index, end), names[update->state.to]);
     if (update->state.from == LINK_LIVE || update->state.to == LINK_DOWN) { // links_session_over()
         memset(station->known[end], 0, sizeof station->known[end]);
         memset(station->asked[end], 0, sizeof station->asked[end]);
@@ -174,7 +174,7 @@ static void state_changed(unsigned index, unsigned end, const struct core_update
 
 static void alarm(unsigned index, unsigned end, enum core_alarm alarm)
 {
-    say("      station %u ALARM %d about %u\n", index, alarm, peer_of(index, end));
+    say("#       station %u ALARM %d about %u\n", index, alarm, peer_of(index, end));
     bool fair = now.restored && (alarm == ALARM_PEER_RESTORED || alarm == ALARM_PEER_HOLDS_MORE);
     if (!fair)
         violate("station %u raises alarm %d about station %u", index, alarm, peer_of(index, end));
@@ -398,7 +398,7 @@ void shell_commit(unsigned index, bool refuse)
             job->fault = arrive(index, job);
         else
             disk->staged = job->kind == JOB_STAGE ? job->part : (struct part){0};
-        say("      station %u %s a job of channel %u, content %u%s\n", index, refuse ? "can't commit" : "commits", job->channel,
+        say("#       station %u %s a job of channel %u, content %u%s\n", index, refuse ? "can't commit" : "commits", job->channel,
             job->part.content, job->fault == FAULT_GAP ? ": gap" : "");
         if (job->kind == JOB_ARRIVAL && station->done_count < JOBS_MAX)
             station->done[station->done_count++] = *job;

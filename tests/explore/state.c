@@ -28,7 +28,7 @@ void say(const char *format, ...)
     if (!story)
         return;
     if (story_lines && --story_lines == 0) {
-        fputs("  ...\n", story);
+        fputs("#   ...\n", story);
         story = NULL;
         return;
     }
