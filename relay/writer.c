@@ -105,7 +105,8 @@ static bool advance(struct txn *txn, struct arrival_job *job, struct mark *mark)
     return known && mark->generation == arrival->generation && job->after <= mark->headers;
 }
 
-// Whether a body of any feed that this stream brings is still owed. Looks at all feeds: asked only when one has caught up.
+// Whether a body of any feed that this stream brings is still owed. Looks at all feeds: asked only when one has caught up, and when the
+// stream begins anew.
 static bool owes_bodies(const struct writer *writer, struct txn *txn, const struct arrival *arrival)
 {
     bool up = arrival->stream == SANJI__STREAM__STREAM_UP, to_one = arrival->stream == SANJI__STREAM__STREAM_DOWN_ONE;
@@ -135,7 +136,11 @@ static void run_arrival(struct writer *writer, struct txn *txn, struct arrival_j
     job->outcome = receive(&writer->receiver, txn, arrival, grown);
     if (job->outcome == RECEIVED_GAP || job->outcome == RECEIVED_FORGED || job->outcome == RECEIVED_OWN)
         return;
-    if (job->outcome == RECEIVED && mark.bodies == mark.headers && arrival->position > mark.headers)
+    // A repair leaves out what the heads cover. Where a body is owed, that may be a header for which the peer has no body either: nothing
+    // says where in the stream it stands, so no body is acknowledged until all have come.
+    if (job->after == 0 && owes_bodies(writer, txn, arrival))
+        mark.bodies = 0;
+    else if (job->outcome == RECEIVED && mark.bodies == mark.headers && arrival->position > mark.headers)
         mark.bodies = arrival->position;
     if (arrival->position > mark.headers)
         mark.headers = arrival->position;

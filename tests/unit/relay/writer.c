@@ -637,6 +637,40 @@ static void a_body_owed_holds_its_mark_back(void **state)
     assert_true(job.outcome == RECEIVED && job.mark.headers == 3 && job.mark.bodies == 1); // never acknowledged beyond it
 }
 
+// What a repair leaves out, because the header is here, says nothing of the body.
+static void fault_33_a_body_owed_is_not_acknowledged_by_a_repair(void **state)
+{
+    struct desk *desk = *state;
+    struct arrival_job job;
+    struct arrival owed, arrival;
+    struct pen pen, other;
+    pen_init(&pen, &posts[VILLAGE], CASE, UP, NULL);
+    pen_init(&other, &posts[VILLAGE], CASE, UP, NULL);
+    other.feed.nonce++;
+    submit_batch(desk, &other, 1, 0, 0);
+    take_one(desk, &job);
+    pen_sign(&pen, 1, "owed", &posts[VILLAGE], STREAM_UP, &owed);
+    arrival_copy(&owed, false, &arrival);
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&arrival, 2, 1)), OK);
+    take_one(desk, &job);
+    for (uint64_t generation = 1; generation <= 2; generation++) { // the same journal, from the beginning; and a new one
+        pen_sign(&other, 1, "next", &posts[VILLAGE], STREAM_UP, &arrival);
+        arrival.generation = generation;
+        assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&arrival, 7, 0)), OK);
+        take_one(desk, &job);
+        assert_true(job.outcome == RECEIVED && job.mark.generation == generation && job.mark.headers == 7 && job.mark.bodies < 2);
+    }
+    pen_sign(&other, 1, "after it", &posts[VILLAGE], STREAM_UP, &arrival);
+    arrival.generation = 2;
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&arrival, 8, 7)), OK);
+    take_one(desk, &job);
+    assert_true(job.mark.headers == 8 && job.mark.bodies == 0);
+    owed.generation = 2;
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&owed, 9, 8)), OK);
+    take_one(desk, &job);
+    assert_true(job.mark.headers == 9 && job.mark.bodies == 9);
+}
+
 static void what_is_refused_moves_nothing(void **state)
 {
     struct desk *desk = *state;
@@ -889,6 +923,7 @@ int main(void)
         TURN_TEST(a_repair_begins_anew_and_takes_nothing_back),
         TURN_TEST(a_new_generation_has_a_new_mark),
         TURN_TEST(a_body_owed_holds_its_mark_back),
+        TURN_TEST(fault_33_a_body_owed_is_not_acknowledged_by_a_repair),
         TURN_TEST(what_is_refused_moves_nothing),
         TURN_TEST(too_much_waiting_is_refused),
         TURN_TEST(what_waits_at_the_end_is_told),
