@@ -1,6 +1,7 @@
 #include "relay/engine_inside.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -117,15 +118,21 @@ static void tick_written(void *argument, enum error_code code, const struct erro
         engine_report(engine, true, error->detail);
 }
 
-// Whether a stranger would be let in: asked at the start (transport_create) and every hour. If so, the node stops: it fails closed.
+// Whether a stranger would be let in: asked at the start (transport_create) and every hour. If so, the node stops: it fails closed. Without
+// an answer nobody is let in, and a person hears of it; a test that could not be made just now is only said.
 static void test_door(struct engine *engine, uint64_t now)
 {
     struct error error = {0};
     engine->self_test_ms = now + SELF_TEST_MS;
-    if (transport_self_test(engine->transport, &error) != ERR_STATE)
-        return;
-    engine->failure = error;
-    engine_stop(engine);
+    enum error_code code = transport_self_test(engine->transport, &error);
+    if (code == ERR_STATE) {
+        engine->failure = error;
+        engine_stop(engine);
+    } else if (code != OK) {
+        char text[sizeof error.detail + 64];
+        snprintf(text, sizeof text, "%s; the test is made again in an hour", error.detail);
+        engine_report(engine, code == ERR_TIMEOUT, text);
+    }
 }
 
 static void timers(struct engine *engine)
