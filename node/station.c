@@ -1,5 +1,6 @@
 #include "node/station_inside.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -260,11 +261,29 @@ static void restate(struct station *station)
         station_log(NULL, true, error.detail);
 }
 
-enum error_code station_open_as(const char *directory, bool threaded, struct station **ret, struct error *error)
+// A start as this use of the station needs it.
+static enum error_code begin(struct station *station, struct error *error)
+{
+    if (!station->reading)
+        return station->restored ? go_on_restored(station, error) : count_start_somehow(station, error);
+    if (!station->restored)
+        return OK;
+    struct txn *txn = txn_begin(station->store, false, error);
+    if (!txn)
+        return error ? error->code : ERR_MEMORY;
+    incarnation_suspend(txn, &station->marker, 0); // as the next start will say it, and not kept
+    enum error_code code = txn_report(txn, error);
+    txn_abort(txn);
+    return code;
+}
+
+enum error_code station_open_as(const char *directory, enum station_use use, struct station **ret, struct error *error)
 {
     struct station *station = calloc(1, sizeof *station);
     if (!station)
         return error_set(error, ERR_MEMORY, "station");
+    bool threaded = use == STATION_RUNS;
+    station->reading = use == STATION_READS;
     station->lock = -1;
     pthread_mutex_init(&station->documents_mutex, NULL);
     atomic_init(&station->due_ms, monotonic_ms());
@@ -280,7 +299,7 @@ enum error_code station_open_as(const char *directory, bool threaded, struct sta
     if (code == OK)
         code = keyring_open(directory, &station->keyring, error);
     if (code == OK)
-        code = store_open(directory, STORE_OPEN, 0, &station->store, error);
+        code = store_open(directory, station->reading ? STORE_READ_ONLY : STORE_OPEN, 0, &station->store, error);
     if (code == OK && threaded)
         code = station_scrub_first(station, error);
     if (code == OK)
@@ -288,10 +307,10 @@ enum error_code station_open_as(const char *directory, bool threaded, struct sta
     if (code == ERR_CORRUPT && station->found && station->found->damaged)
         scrub_advice(station->directory, station->found, error); // which rows it was is known: say what to do
     if (code == OK)
-        code = station->restored ? go_on_restored(station, error) : count_start_somehow(station, error);
+        code = begin(station, error);
     if (code == OK)
         code = start_work(station, threaded, error);
-    if (code == OK && !station->restored)
+    if (code == OK && !station->restored && !station->reading)
         restate(station);
     if (code != OK) {
         station->restored = true; // leave the marker as it is
@@ -305,7 +324,12 @@ enum error_code station_open_as(const char *directory, bool threaded, struct sta
 
 enum error_code station_open(const char *directory, struct station **ret, struct error *error)
 {
-    return station_open_as(directory, false, ret, error);
+    return station_open_as(directory, STATION_WRITES, ret, error);
+}
+
+enum error_code station_open_reading(const char *directory, struct station **ret, struct error *error)
+{
+    return station_open_as(directory, STATION_READS, ret, error);
 }
 
 void station_close(struct station *station)
@@ -313,7 +337,7 @@ void station_close(struct station *station)
     if (!station)
         return;
     writer_destroy(station->writer);
-    if (station->store && !station->restored)
+    if (station->store && !station->restored && !station->reading)
         station_mark(station, true, NULL);
     free(station->found);
     free(station->receiver.entries);
@@ -363,6 +387,7 @@ static enum error_code run_desk_call(void *argument, struct txn *txn, struct err
 enum error_code station_write(struct station *station, enum error_code (*run)(void *argument, struct desk *desk, struct error *error),
                               void *argument, struct error *error)
 {
+    assert(!station->reading);
     if (station->restored)
         return error_set(error, ERR_STATE, "%s",
                          station->ancestor_count

@@ -24,9 +24,12 @@ enum error_code station_join(const char *directory, const char *token, const cha
 
 // Opens it for commands on this thread; nothing else may have it open (ERR_BUSY: a node runs there, or another command). A station whose
 // store was put back from a copy opens read-only: it must not sign in its old incarnation. ERR_NOT_FOUND: no station there; ERR_INPUT:
-// station.conf; ERR_CORRUPT: keys, store, marker and station.conf are not of one station, or damaged; A full disk keeps nobody from
-// reading.
+// station.conf; ERR_CORRUPT: keys, store, marker and station.conf are not of one station, or damaged. It counts the start: two small
+// commits, on a full disk with what was kept back for them (ERR_FULL: that is used up).
 enum error_code station_open(const char *directory, struct station **ret, struct error *error);
+// The same for commands that only read: nothing is written, neither store nor marker, whatever the disk has room for. station_write() and
+// station_host() are not for it.
+enum error_code station_open_reading(const char *directory, struct station **ret, struct error *error);
 // Takes NULL. Records in the marker that it stopped cleanly; a process that ends without it is a crash, and no restore.
 void station_close(struct station *station);
 // The node: links, control socket, until SIGINT or SIGTERM or a StopRequest. Sets the process up for it: umask, signals, no core files;

@@ -18,6 +18,7 @@ struct station {
     int lock;
     struct config config;
     struct identity identity;
+    bool reading; // opened for that alone: nothing is written
     struct keyring *keyring;
     struct store *store;
     struct journal_meta meta;
@@ -53,8 +54,9 @@ struct station {
     struct error failure; // why the scrubber ended the node
 };
 
-// Opens it; `threaded`: with a writer of its own, for a node. As station_open().
-enum error_code station_open_as(const char *directory, bool threaded, struct station **ret, struct error *error);
+// For a node (with a writer of its own), for a command, for one that only reads. As station_open().
+enum station_use { STATION_RUNS, STATION_WRITES, STATION_READS };
+enum error_code station_open_as(const char *directory, enum station_use use, struct station **ret, struct error *error);
 // Writes the marker as of the last commit. Not while the keeper runs (station_keep.c).
 enum error_code station_mark(struct station *station, bool clean, struct error *error);
 // The marker says from now on that the store was put back from a copy, and which incarnation is asked for.

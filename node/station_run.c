@@ -107,7 +107,7 @@ static enum error_code open_patiently(const char *directory, struct station **re
     for (int tries = 0; tries < OPEN_TRIES && code == ERR_BUSY; tries++) {
         if (tries)
             poll(NULL, 0, OPEN_PAUSE_MS);
-        code = station_open_as(directory, true, ret, error);
+        code = station_open_as(directory, STATION_RUNS, ret, error);
     }
     return code;
 }

@@ -77,21 +77,37 @@ static enum error_code ask_directory(struct station *station, struct bytes reque
     return code;
 }
 
-static enum error_code ask(const char *dir, bool running, struct bytes request, struct client_answer *answer, struct error *error)
+// Without a node: what only reads can be had from a full disk, too.
+static enum error_code open_directory(const char *dir, const Sanji__Request *request, struct station **ret, struct error *error)
+{
+    switch (request->request_case) {
+    case SANJI__REQUEST__REQUEST_STATUS:
+    case SANJI__REQUEST__REQUEST_UNITS:
+    case SANJI__REQUEST__REQUEST_FIGURES:
+    case SANJI__REQUEST__REQUEST_PROVE:
+    case SANJI__REQUEST__REQUEST_RECEIPTS:
+        return station_open_reading(dir, ret, error);
+    default:
+        return station_open(dir, ret, error);
+    }
+}
+
+static enum error_code ask(const char *dir, bool running, const Sanji__Request *request, struct bytes wire, struct client_answer *answer,
+                           struct error *error)
 {
     for (int tries = 0;; tries++) {
         int fd;
         enum error_code code = control_connect(dir, &fd, error);
         if (code == OK)
-            return ask_node(fd, request, answer, error);
+            return ask_node(fd, wire, answer, error);
         if (code != ERR_NOT_FOUND && code != ERR_BUSY)
             return code;
         if (running)
             return error_set(error, ERR_STATE, tr("no node runs in %s", "%s 中没有正在运行的节点"), dir);
         struct station *station;
-        code = station_open(dir, &station, error);
+        code = open_directory(dir, request, &station, error);
         if (code == OK) {
-            code = ask_directory(station, request, answer, error);
+            code = ask_directory(station, wire, answer, error);
             station_close(station);
             return code;
         }
@@ -111,7 +127,7 @@ static enum error_code call(const char *dir, bool running, Sanji__Request *reque
     codec_pack(request, &wire);
     enum error_code code = wire.failed ? error_set(error, ERR_MEMORY, "%s", tr("no memory for the request", "内存不足，无法构造请求")) : OK;
     if (code == OK)
-        code = ask(dir, running, buffer_bytes(&wire), &answer, error);
+        code = ask(dir, running, request, buffer_bytes(&wire), &answer, error);
     if (code == OK && answer.reply->reply_case != wanted)
         code = error_set(error, ERR_VERSION, "%s", tr("the node answers in a way that this program does not know", "节点的应答无法识别"));
     buffer_finish(&wire);

@@ -317,6 +317,72 @@ static void fault_01_a_crash_is_no_restore(void **context)
     must(record(money, &error), &error);
 }
 
+// ---- reading
+
+static void read_file(const char *directory, const char *name, struct buffer *ret)
+{
+    struct error error = {0};
+    buffer_finish(ret);
+    must(file_read(directory, name, (size_t)1 << 30, true, ret, &error), &error);
+}
+
+static void ask_status(struct station *station)
+{
+    Sanji__Request request = SANJI__REQUEST__INIT;
+    Sanji__StatusRequest status = SANJI__STATUS_REQUEST__INIT;
+    struct buffer wire = {0}, answer = {0};
+    struct error error = {0};
+    request.request_case = SANJI__REQUEST__REQUEST_STATUS;
+    request.status = &status;
+    request.language = (char[]){"en"};
+    codec_pack(&request, &wire);
+    must(service_handle(station, buffer_bytes(&wire), NULL, NULL, &answer, &error), &error);
+    assert_true(answer.size > 0);
+    buffer_finish(&wire);
+    buffer_finish(&answer);
+}
+
+// No byte more may be written, as on a disk without any room, and nothing is kept back either: it is read all the same.
+static void fault_07_a_full_disk_keeps_nobody_from_reading(void **context)
+{
+    (void)context;
+    static const char *const files[] = {"store/data.mdb", "marker"};
+    struct buffer before[2] = {{0}}, after = {0};
+    struct error error = {0};
+    struct rlimit limit, none;
+    struct station *station;
+    must(record(money, &error), &error);
+    for (unsigned i = 0; i < 2; i++)
+        read_file(stations.root, files[i], &before[i]);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    reserve_release(stations.root);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    enum error_code writes = station_open(stations.root, &station, NULL);
+    enum error_code reads = station_open_reading(stations.root, &station, &error);
+    if (reads == OK) {
+        ask_status(station);
+        station_close(station);
+    }
+    setrlimit(RLIMIT_FSIZE, &limit);
+    signal(SIGXFSZ, handler);
+    must(reads, &error);
+    assert_int_not_equal(writes, OK);                                    // else this proves nothing
+    must(station_open_reading(stations.root, &station, &error), &error); // nor does it write where there is room
+    ask_status(station);
+    station_close(station);
+    for (unsigned i = 0; i < 2; i++) {
+        read_file(stations.root, files[i], &after);
+        assert_int_equal(after.size, before[i].size);
+        assert_memory_equal(after.data, before[i].data, after.size);
+        buffer_finish(&before[i]);
+    }
+    buffer_finish(&after);
+    must(record(money, &error), &error);
+}
+
 // ---- writing
 
 static enum error_code write_then_fail(void *argument, struct desk *desk, struct error *error)
@@ -693,6 +759,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fault_18_without_a_marker_it_is_read_only, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_18_the_marker_against_the_store, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_01_a_crash_is_no_restore, setup, teardown),
+        cmocka_unit_test_setup_teardown(fault_07_a_full_disk_keeps_nobody_from_reading, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_call_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(who_takes_children, setup, teardown),
         cmocka_unit_test_setup_teardown(what_waited_is_taken_up_when_the_tree_comes, setup, teardown),

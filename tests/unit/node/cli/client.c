@@ -17,6 +17,7 @@
 
 struct station {
     int opened;
+    bool writing; // how it was opened last
 };
 static struct station only;
 static int busy; // how many more times the directory is in use
@@ -97,8 +98,16 @@ enum error_code station_open(const char *directory, struct station **ret, struct
         return error_set(error, ERR_BUSY, "%s", directory);
     }
     only.opened++;
+    only.writing = true;
     *ret = &only;
     return OK;
+}
+
+enum error_code station_open_reading(const char *directory, struct station **ret, struct error *error)
+{
+    enum error_code code = station_open(directory, ret, error);
+    only.writing = false;
+    return code;
 }
 
 void station_close(struct station *station) { station->opened--; }
@@ -165,8 +174,47 @@ static void without_a_node(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+// What only reads needs no room on the disk.
+static void fault_07_readers_open_it_for_reading(void **context)
+{
+    (void)context;
+    Sanji__StatusRequest status = SANJI__STATUS_REQUEST__INIT;
+    Sanji__UnitsRequest units = SANJI__UNITS_REQUEST__INIT;
+    Sanji__FiguresRequest figures = SANJI__FIGURES_REQUEST__INIT;
+    Sanji__ProveRequest prove = SANJI__PROVE_REQUEST__INIT;
+    Sanji__ReceiptsRequest receipts = SANJI__RECEIPTS_REQUEST__INIT;
+    Sanji__RecordRequest record = SANJI__RECORD_REQUEST__INIT;
+    Sanji__InviteRequest invite = SANJI__INVITE_REQUEST__INIT;
+    const struct {
+        Sanji__Request request;
+        bool writes;
+    } uses[] = {
+        {{.request_case = SANJI__REQUEST__REQUEST_STATUS, .status = &status}, false},
+        {{.request_case = SANJI__REQUEST__REQUEST_UNITS, .units = &units}, false},
+        {{.request_case = SANJI__REQUEST__REQUEST_FIGURES, .figures = &figures}, false},
+        {{.request_case = SANJI__REQUEST__REQUEST_PROVE, .prove = &prove}, false},
+        {{.request_case = SANJI__REQUEST__REQUEST_RECEIPTS, .receipts = &receipts}, false},
+        {{.request_case = SANJI__REQUEST__REQUEST_RECORD, .record = &record}, true},
+        {{.request_case = SANJI__REQUEST__REQUEST_INVITE, .invite = &invite}, true},
+    };
+    char dir[512];
+    make_dir(dir);
+    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
+        struct client_answer got = {0};
+        Sanji__Request request = SANJI__REQUEST__INIT, use = uses[i].request;
+        use.base = request.base;
+        only.writing = !uses[i].writes;
+        if (client_call(dir, &use, SANJI__REPLY__REPLY_STATUS, &got, NULL) == OK)
+            client_finish(&got);
+        assert_int_equal(only.writing, uses[i].writes);
+        assert_int_equal(only.opened, 0);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(with_a_node), cmocka_unit_test(without_a_node)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(with_a_node), cmocka_unit_test(without_a_node),
+                                       cmocka_unit_test(fault_07_readers_open_it_for_reading)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
