@@ -69,7 +69,8 @@ enum store_mode {
 // Opens DIR/store; DIR must be there. Creation happens in a temporary directory that is synced and renamed into place, so a crash
 // leaves either no store or a whole one (empty but for its format; a temporary directory left behind is ignored by everything).
 // Refuses, and keeps, a store that is truncated, damaged or of an unknown format (ERR_CORRUPT, ERR_VERSION). ERR_EXISTS: STORE_CREATE
-// where DIR/store is, whatever it holds. ERR_NOT_FOUND: nothing there. ERR_IO: rights or disk. ERR_FULL, ERR_MEMORY, ERR_LIMIT (path).
+// where DIR/store is, whatever it holds. ERR_NOT_FOUND: nothing there. ERR_IO: rights or disk. ERR_BUSY: too many files are open, here or
+// on the machine. ERR_FULL, ERR_MEMORY, ERR_LIMIT (path).
 // `map_bytes` 0: default (64 GiB of address space; costs nothing); it grows by itself. One open per process and directory, and not
 // across fork(). Two processes may not both write: the station's own lock sees to that, not the store.
 enum error_code store_open(const char *directory, enum store_mode mode, uint64_t map_bytes, struct store **ret, struct error *error);

@@ -230,9 +230,20 @@ static enum error_code look(int fd, uint64_t *ret_bytes, struct meta *ret)
     return check.no_memory ? ERR_MEMORY : ERR_CORRUPT;
 }
 
+enum error_code store_file_too_many(const char *path, struct error *error)
+{
+    return error_set(error, ERR_BUSY,
+                     tr("%s: too many files are open, so the store can't be opened; nothing was changed. Close some, or raise the limit "
+                        "(ulimit -n)",
+                        "%s：打开的文件过多，无法打开存储；未作任何更改。请关闭部分文件，或提高上限（ulimit -n）"),
+                     path);
+}
+
 enum error_code store_file_check(const char *path, uint64_t *ret_bytes, struct error *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        return store_file_too_many(path, error);
     if (fd < 0)
         return error_set_errno(error, errno == ENOENT ? ERR_CORRUPT : ERR_IO, "%s", path);
     struct meta meta = {0}, again = {0};

@@ -9,7 +9,7 @@
 // LMDB maps the file as long as its meta page says it is; a read behind the end of a truncated file is SIGBUS, and an empty file
 // would be taken for a new database. So: both meta pages whole, and every page that the newest one counts either inside the file or
 // free. (A good file may be short: pages that a transaction took and gave back are counted but were never written.)
-// `path` is data.mdb. Reads only. ERR_CORRUPT, ERR_VERSION (another LMDB's format), ERR_IO, ERR_MEMORY.
+// `path` is data.mdb. Reads only. ERR_CORRUPT, ERR_VERSION (another LMDB's format), ERR_IO, ERR_MEMORY, ERR_BUSY.
 enum error_code store_file_check(const char *path, uint64_t *ret_bytes, struct error *error);
 
 // The store's two names inside `directory`, for messages and calls. ERR_LIMIT: path too long.
@@ -27,3 +27,5 @@ void store_file_discard(const char *temporary);
 // Whether the write to `fd` that failed with `code` (an errno) did so for want of room. LMDB answers a write cut short by a full disk,
 // or by RLIMIT_FSIZE, with EIO like any other failure, so the file system is asked.
 bool store_file_no_room(int fd, int code);
+// Says that the store at `path` can't be opened because too many files are, here or on the machine: ERR_BUSY.
+enum error_code store_file_too_many(const char *path, struct error *error);

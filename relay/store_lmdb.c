@@ -16,11 +16,11 @@
 
 enum {
     TABLES_FIRST = TABLE_EDGES + 1, // those before it were there from the first
-    TABLES_MAX = 32,                 // room for tables of later versions beside ours
-    READERS_MAX = 126,               // over all processes: HTTP threads, and commands beside the node
-    RESIZE_WAIT_S = 2,               // readers are shorter than a second; who holds one longer makes the map wait, not the node
-    BEGIN_TRIES_MAX = 1000,          // each fails only when two commits come between two instructions
-    READER_CHECK_EVERY = 64,         // write transactions: a killed reader pins at most the pages of so many commits
+    TABLES_MAX = 32,                // room for tables of later versions beside ours
+    READERS_MAX = 126,              // over all processes: HTTP threads, and commands beside the node
+    RESIZE_WAIT_S = 2,              // readers are shorter than a second; who holds one longer makes the map wait, not the node
+    BEGIN_TRIES_MAX = 1000,         // each fails only when two commits come between two instructions
+    READER_CHECK_EVERY = 64,        // write transactions: a killed reader pins at most the pages of so many commits
 };
 static const uint64_t map_default = (uint64_t)64 << 30; // address space only
 static const MDB_dbi absent = 0;                        // LMDB's own free list has this number, so no table of ours can
@@ -81,6 +81,8 @@ static enum error_code code_of(MDB_env *env, int rc)
     case MDB_READERS_FULL:
     case MDB_MAP_RESIZED: // readers kept us from following
     case EAGAIN:
+    case EMFILE: // of the process, or of the machine: nothing is wrong with the store
+    case ENFILE:
         return ERR_BUSY;
     case MDB_TXN_FULL:
     case MDB_DBS_FULL:
@@ -103,6 +105,8 @@ static enum error_code report(MDB_env *env, const char *path, int rc, struct err
 {
     if (rc == MDB_MAP_FULL)
         return error_set(error, ERR_FULL, tr("%s: the map is full and will grow; try again", "%s：映射区已满，将自动扩大；请重试"), path);
+    if (rc == EMFILE || rc == ENFILE)
+        return store_file_too_many(path, error);
     enum error_code code = code_of(env, rc);
     if (code == ERR_FULL)
         return error_set(error, code, tr("%s: the disk is full; nothing was changed", "%s：磁盘已满；未作任何更改"), path);

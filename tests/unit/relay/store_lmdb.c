@@ -672,12 +672,51 @@ static void test_threads(void **state)
     fixture_remove(directory);
 }
 
+// With one descriptor after the other: it is opened, or says what is missing, and leaves none open. Never "check the disk".
+static void fault_14_without_descriptors_it_says_so(void **unused)
+{
+    enum { FREE_MOST = 8, FDS_MAX = 256 };
+    (void)unused;
+    char dir[FIXTURE_PATH_MAX];
+    struct store *store;
+    struct error error = {0};
+    int fds[FDS_MAX], count = 0;
+    struct rlimit limit, few;
+    fixture_make(dir);
+    assert_int_equal(store_open(dir, STORE_CREATE, 0, &store, &error), OK);
+    store_close(store);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = limit;
+    few.rlim_cur = FDS_MAX;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (count < FDS_MAX && (fds[count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+        count++;
+    assert_int_equal(errno, EMFILE);
+    bool opened = false, refused[FREE_MOST + 1] = {false};
+    for (int free_fds = 0; free_fds <= FREE_MOST && !opened; free_fds++) {
+        error = (struct error){0};
+        enum error_code code = store_open(dir, STORE_OPEN, 0, &store, &error);
+        opened = code == OK;
+        refused[free_fds] = code == ERR_BUSY && strstr(error.detail, "too many files") != NULL;
+        if (!opened)
+            assert_true(refused[free_fds]);
+        close(fds[--count]);
+    }
+    assert_true(opened && refused[0] && refused[1]); // the check's own file, and LMDB's
+    store_close(store);
+    while (count > 0)
+        close(fds[--count]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    fixture_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_survive_reopening),
         cmocka_unit_test(test_nothing_there),
         cmocka_unit_test(test_path_too_long),
+        cmocka_unit_test(fault_14_without_descriptors_it_says_so),
         cmocka_unit_test(fault_12_refuses_to_create_again),
         cmocka_unit_test(fault_04_crash_while_creating),
         cmocka_unit_test(test_failed_creation_leaves_nothing),
