@@ -485,8 +485,6 @@ static void a_header_that_does_not_decode_holds_the_bodies_back(void **state)
     arrival_finish(&first);
 }
 
-// ---- what is refused
-
 // ---- rows that are damaged here and come again
 
 // Turns one bit of the row at `position`; `byte` from its end when negative.
@@ -644,6 +642,29 @@ static void fault_10_a_header_without_its_body(void **state)
     assert_int_equal(feed_of(bench, &pen).bodies, 2);
 }
 
+static void fault_10_bodies_are_not_counted_beyond_a_rotten_row(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    struct arrival arrivals[4], header, again;
+    pen_init(&pen, village, CASE, UP, NULL);
+    for (unsigned i = 0; i < 4; i++)
+        pen_sign(&pen, 2, "a figure", village, STREAM_UP, &arrivals[i]);
+    arrival_copy(&arrivals[0], false, &header);
+    arrival_copy(&arrivals[1], true, &again);
+    assert_int_equal(bench_receive(bench, &header), RECEIVED_BODILESS);
+    assert_int_equal(bench_receive(bench, &arrivals[1]), RECEIVED);
+    assert_int_equal(bench_receive(bench, &arrivals[2]), RECEIVED);
+    rot(bench, 2, -30);
+    assert_int_equal(bench_receive(bench, &arrivals[0]), RECEIVED);
+    assert_int_equal(feed_of(bench, &pen).bodies, 3); // what the rotten row holds is not known
+    assert_int_equal(bench_receive(bench, &again), RECEIVED);
+    assert_true(is_whole(bench, 2));
+    assert_int_equal(bench_receive(bench, &arrivals[3]), RECEIVED);
+    assert_int_equal(feed_of(bench, &pen).bodies, 9);
+    assert_int_equal(bench->applied, 4);
+}
+
 static void fault_10_what_waited_for_a_rotten_row_follows_it(void **state)
 {
     struct bench *bench = *state;
@@ -725,9 +746,41 @@ static void fault_29_a_batch_on_another_way_or_lane(void **state)
     assert_refused(bench, &pen, village, STREAM_UP);
     pen_init(&pen, village, CASE, UP, NULL);
     pen_sign(&pen, 1, "case", village, STREAM_UP, &arrival);
+    pen_init(&pen, &posts[TOWNSHIP], CONTROL, SUBTREE, NULL); // our own for those below, said to have been lost here
+    assert_refused(bench, &pen, county, STREAM_ONE);
     arrival.lane = SANJI__LANE__URGENT; // a lane that it has no right to
     assert_int_equal(bench_receive(bench, &arrival), RECEIVED_FORGED);
     assert_nothing(bench);
+}
+
+// What was fetched again may come from any neighbour: but only as the very batch that is here.
+static void fault_29_another_way_brings_nothing_new(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen, fork;
+    struct arrival arrival, copy, other_one;
+    pen_init(&pen, village, CASE, UP, NULL);
+    fork = pen;
+    pen_sign(&pen, 1, "case", village, STREAM_UP, &arrival);
+    arrival_copy(&arrival, false, &copy);
+    assert_int_equal(bench_receive(bench, &copy), RECEIVED_BODILESS);
+    arrival_copy(&arrival, true, &copy);
+    copy.stream = STREAM_ONE;
+    copy.peer = county->identity.station;
+    assert_int_equal(bench_receive(bench, &copy), RECEIVED_FORGED); // its body is owed by those below
+    assert_int_equal(bench->applied, 0);
+    arrival_copy(&arrival, true, &copy);
+    assert_int_equal(bench_receive(bench, &copy), RECEIVED);
+    pen_sign(&fork, 1, "another", county, STREAM_ONE, &other_one);
+    assert_int_equal(bench_receive(bench, &other_one), RECEIVED_FORGED);
+    arrival_copy(&arrival, true, &copy);
+    copy.stream = STREAM_ONE;
+    copy.peer = county->identity.station;
+    assert_int_equal(bench_receive(bench, &copy), RECEIVED);
+    assert_int_equal(bench_count(bench, TABLE_EVIDENCE), 0);
+    assert_int_equal(bench->applied, 1);
+    assert_int_equal(bench_end(bench), 1);
+    arrival_finish(&arrival);
 }
 
 static void fault_27_each_bit_of_a_batch(void **state)
@@ -999,6 +1052,8 @@ int main(void)
         RECEIVE_TEST(fault_10_an_own_row_comes_back_from_above),
         RECEIVE_TEST(fault_10_only_the_row_that_stood_there_is_put_back),
         RECEIVE_TEST(fault_10_a_header_without_its_body),
+        RECEIVE_TEST(fault_10_bodies_are_not_counted_beyond_a_rotten_row),
+        RECEIVE_TEST(fault_29_another_way_brings_nothing_new),
         RECEIVE_TEST(fault_10_what_waited_for_a_rotten_row_follows_it),
         RECEIVE_TEST(fault_10_a_certificate_and_a_document_are_put_back),
         RECEIVE_TEST(fault_10_a_damaged_row_of_the_feed_fails_the_transaction),

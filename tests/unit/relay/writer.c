@@ -684,6 +684,34 @@ static void what_is_refused_moves_nothing(void **state)
     take_one(desk, &job);
     assert_true(job.code == OK && job.outcome == RECEIVED_FORGED);
     assert_true(mark_of(desk, CASE).generation == 0);
+    pen_init(&pen, desk->bench.self, CASE, UP, NULL); // its own, of a history that it never wrote
+    pen_sign(&pen, 1, "case", desk->bench.parent, SANJI__STREAM__STREAM_DOWN_ONE, &arrival);
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&arrival, 1, 0)), OK);
+    take_one(desk, &job);
+    assert_true(job.code == OK && job.outcome == RECEIVED_OWN && bench_end(&desk->bench) == 0);
+    struct mark mark = {0};
+    struct txn *txn = fixture_begin(desk->bench.store, false);
+    assert_false(mark_read(txn, &desk->bench.parent->identity.station, true, SANJI__STREAM__STREAM_DOWN_ONE, CASE, &mark));
+    fixture_commit(txn);
+}
+
+// The body that was owed is the first row of the peer's new journal.
+static void an_owed_body_may_come_in_a_new_generation(void **state)
+{
+    struct desk *desk = *state;
+    struct arrival_job job;
+    struct arrival arrival, header;
+    struct pen pen;
+    pen_init(&pen, &posts[VILLAGE], CASE, UP, NULL);
+    pen_sign(&pen, 1, "case", &posts[VILLAGE], STREAM_UP, &arrival);
+    arrival_copy(&arrival, false, &header);
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&header, 1, 0)), OK);
+    take_one(desk, &job);
+    assert_true(job.outcome == RECEIVED_BODILESS && job.mark.headers == 1 && job.mark.bodies == 0);
+    arrival.generation = 2;
+    assert_int_equal(writer_submit_arrival(desk->writer, arrival_job(&arrival, 1, 0)), OK);
+    take_one(desk, &job);
+    assert_true(job.outcome == RECEIVED && job.mark.generation == 2 && job.mark.headers == 1 && job.mark.bodies == 1);
 }
 
 // ---- the queue
@@ -925,6 +953,7 @@ int main(void)
         TURN_TEST(a_body_owed_holds_its_mark_back),
         TURN_TEST(fault_33_a_body_owed_is_not_acknowledged_by_a_repair),
         TURN_TEST(what_is_refused_moves_nothing),
+        TURN_TEST(an_owed_body_may_come_in_a_new_generation),
         TURN_TEST(too_much_waiting_is_refused),
         TURN_TEST(what_waits_at_the_end_is_told),
         cmocka_unit_test(fault_8_a_full_map_grows),
