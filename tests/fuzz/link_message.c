@@ -17,6 +17,12 @@ static void check(const struct link_in *in)
     }
     if (in->type == LINK_HEADS)
         MUST(in->heads.count <= HEADS_PAGE_MAX);
+    if (in->type == LINK_GRANT)
+        MUST(in->grant.count <= HEADS_PAGE_MAX);
+    if (in->type == LINK_HELLO)
+        MUST(in->hello.own_count <= HELLO_OWN_MAX);
+    if (in->type == LINK_WANT)
+        MUST(in->want.is_object || in->want.first > 0);
     if (in->type == LINK_SIGNED_HEADS)
         MUST(in->signed_heads.claim.size <= HEADS_CLAIM_MAX && in->signed_heads.signature.size == SIGNATURE_SIZE);
 }
@@ -37,6 +43,12 @@ static void encode(const struct link_in *in, struct buffer *ret)
     case LINK_HELLO:
         link_encode_hello(in->session, &in->hello.hello, &in->hello.certificate, in->hello.codebook, in->hello.units, in->hello.own,
                           in->hello.own_count, ret);
+        break;
+    case LINK_GRANT:
+        link_encode_grant(in->session, in->grant.ordinal, in->grant.heads, in->grant.count, ret);
+        break;
+    case LINK_WANT:
+        link_encode_want(in->session, &in->want, ret);
         break;
     case LINK_SIGNED_HEADS:
         link_encode_signed_heads(in->session, in->signed_heads.claim, in->signed_heads.signature.data, ret);
@@ -64,6 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             encode(&in, &again);
             if (again.size && again.size <= MESSAGE_MAX)
                 MUST(link_decode(buffer_bytes(&again), 0, &arena, &same, NULL) == OK && same.type == in.type && same.session == in.session);
+            if (in.type == LINK_GRANT || in.type == LINK_WANT)
+                MUST(bytes_equal(buffer_bytes(&again), wire));
             buffer_finish(&again);
         } else {
             MUST((code == ERR_INPUT || code == ERR_LIMIT) && error.detail[0]);
