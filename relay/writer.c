@@ -92,12 +92,15 @@ static uint32_t take_group(struct writer *writer, struct job **jobs, uint64_t *b
     return count;
 }
 
-// Moves our mark on the peer's stream, never beyond a hole. False: this row does not follow what is held.
-static bool advance(struct txn *txn, struct arrival_job *job, struct mark *mark)
+// Moves our mark on the peer's stream, never beyond a hole. False: this row does not follow what is held. `ret_unsure`: the stream begins
+// anew, and a header may have been left out for which the peer has no body either: whoever held such a one had its mark of bodies behind.
+static bool advance(struct txn *txn, struct arrival_job *job, struct mark *mark, bool *ret_unsure)
 {
     const struct arrival *arrival = &job->arrival;
     bool known = mark_read(txn, &arrival->peer, true, arrival->stream, arrival->lane, mark);
+    *ret_unsure = false;
     if (job->after == 0 && (!known || mark->generation != arrival->generation || arrival->position > mark->headers)) {
+        *ret_unsure = known ? mark->bodies < mark->headers : arrival->position > 1;
         if (!known || mark->generation != arrival->generation)
             *mark = (struct mark){.generation = arrival->generation};
         return true;
@@ -105,8 +108,8 @@ static bool advance(struct txn *txn, struct arrival_job *job, struct mark *mark)
     return known && mark->generation == arrival->generation && job->after <= mark->headers;
 }
 
-// Whether a body of any feed that this stream brings is still owed. Looks at all feeds: asked only when one has caught up, and when the
-// stream begins anew.
+// Whether a body of any feed that this stream brings is still owed. Looks at all feeds: asked only when one has caught up, or a repair may
+// have passed one.
 static bool owes_bodies(const struct writer *writer, struct txn *txn, const struct arrival *arrival)
 {
     bool up = arrival->stream == SANJI__STREAM__STREAM_UP, to_one = arrival->stream == SANJI__STREAM__STREAM_DOWN_ONE;
@@ -128,19 +131,17 @@ static void run_arrival(struct writer *writer, struct txn *txn, struct arrival_j
 {
     struct arrival *arrival = &job->arrival;
     struct mark mark = {0};
+    bool unsure;
     arrival->mended = arrival->caught_up = false;
-    if (!advance(txn, job, &mark)) {
+    if (!advance(txn, job, &mark, &unsure)) {
         job->outcome = RECEIVED_GAP;
         return;
     }
     job->outcome = receive(&writer->receiver, txn, arrival, grown);
     if (job->outcome == RECEIVED_GAP || job->outcome == RECEIVED_FORGED || job->outcome == RECEIVED_OWN)
         return;
-    // A repair leaves out what the heads cover. Where a body is owed, that may be a header for which the peer has no body either: nothing
-    // says where in the stream it stands, so no body is acknowledged until all have come.
-    if (job->after == 0 && owes_bodies(writer, txn, arrival))
-        mark.bodies = 0;
-    else if (job->outcome == RECEIVED && mark.bodies == mark.headers && arrival->position > mark.headers)
+    bool passed = unsure && owes_bodies(writer, txn, arrival);
+    if (job->outcome == RECEIVED && mark.bodies == mark.headers && arrival->position > mark.headers && !passed)
         mark.bodies = arrival->position;
     if (arrival->position > mark.headers)
         mark.headers = arrival->position;
