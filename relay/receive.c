@@ -268,14 +268,17 @@ static uint64_t when(struct txn *txn, const struct batch_row *hint, uint64_t pos
     return has_after ? after : has_before ? before : now_ms;
 }
 
-static struct station_id who_brought(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival)
+// Of its own, a station has what it made and, after a restore, what came back from its parent: only the damaged row tells the two apart.
+static struct station_id who_brought(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival,
+                                     const struct batch_row *hint)
 {
     const struct feed_key *feed = &arrival->decoded.feed;
+    const struct certificate *parent = receiver->place.parent;
     struct station_id from = {0};
     if (station_equal(&feed->station, &receiver->place.self->station))
-        return from;
-    if (feed->audience != SANJI__AUDIENCE__UP && receiver->place.parent)
-        return receiver->place.parent->station;
+        return hint && parent && station_equal(&hint->from, &parent->station) ? parent->station : from;
+    if (feed->audience != SANJI__AUDIENCE__UP && parent)
+        return parent->station;
     return route_via(txn, &feed->station, &from) ? from : arrival->peer;
 }
 
@@ -322,7 +325,7 @@ static enum received mend(const struct receiver *receiver, struct txn *txn, stru
     struct batch_row row = row_of(arrival, place->feed, had_body);
     row.position = place->position;
     row.received_ms = when(txn, readable ? &hint : NULL, place->position, arrival->received_ms);
-    row.from = who_brought(receiver, txn, arrival);
+    row.from = who_brought(receiver, txn, arrival, readable ? &hint : NULL);
     if (had_body)
         row.verdict = readable ? hint.verdict : VERDICT_APPLIED;
     if (readable)

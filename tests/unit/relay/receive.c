@@ -593,6 +593,27 @@ static void fault_10_an_own_row_comes_back_from_above(void **state)
     arrival_finish(&back);
 }
 
+// What came back after a restore is not taken for what was made here.
+static void fault_10_17_an_own_row_that_came_back_before(void **state)
+{
+    struct bench *bench = *state;
+    struct pen lost;
+    struct arrival arrival, copy;
+    pen_init(&lost, &posts[TOWNSHIP], CASE, UP, NULL);
+    pen_sign(&lost, 1, "lost", county, STREAM_ONE, &arrival);
+    arrival_copy(&arrival, true, &copy);
+    bench->receiver.restored = true;
+    assert_int_equal(bench_receive(bench, &arrival), RECEIVED);
+    bench->receiver.restored = false;
+    rot(bench, 1, -30);
+    assert_int_equal(bench_receive(bench, &copy), RECEIVED);
+    assert_true(is_whole(bench, 1));
+    struct txn *txn = fixture_begin(bench->store, false);
+    struct batch_row row = bench_row(bench, txn, 1);
+    assert_true(station_equal(&row.from, &county->identity.station));
+    fixture_commit(txn);
+}
+
 static void fault_10_only_the_row_that_stood_there_is_put_back(void **state)
 {
     struct bench *bench = *state;
@@ -1050,6 +1071,7 @@ int main(void)
         RECEIVE_TEST(a_document_comes_from_above_and_goes_on),
         RECEIVE_TEST(fault_10_a_rotten_row_is_put_back_without_a_second_effect),
         RECEIVE_TEST(fault_10_an_own_row_comes_back_from_above),
+        RECEIVE_TEST(fault_10_17_an_own_row_that_came_back_before),
         RECEIVE_TEST(fault_10_only_the_row_that_stood_there_is_put_back),
         RECEIVE_TEST(fault_10_a_header_without_its_body),
         RECEIVE_TEST(fault_10_bodies_are_not_counted_beyond_a_rotten_row),
