@@ -13,6 +13,25 @@ static void evidence_key(uint32_t feed, uint64_t first, const struct hash *heade
     memcpy(ret + 12, header_hash->bytes, HASH_SIZE);
 }
 
+static void take_fields(struct row *row, struct evidence *ret)
+{
+    size_t header_size = row_take_u16(row), signature_size = row_take_u8(row);
+    ret->header = row_take_span(row, header_size);
+    ret->signature = row_take_span(row, signature_size);
+    ret->body = row_take_span(row, row_take_u32(row));
+}
+
+bool evidence_decode(struct bytes fields, struct evidence *ret)
+{
+    struct evidence evidence = {0};
+    struct row row = {.rest = fields};
+    take_fields(&row, &evidence);
+    if (row.bad || row.rest.size)
+        return false;
+    *ret = evidence;
+    return true;
+}
+
 static bool evidence_take(struct row *row, struct evidence *ret)
 {
     struct evidence evidence = {0};
@@ -23,10 +42,7 @@ static bool evidence_take(struct row *row, struct evidence *ret)
     evidence.feed = get_be32(row->key.data);
     evidence.first = get_be64(row->key.data + 4);
     memcpy(evidence.header_hash.bytes, row->key.data + 12, HASH_SIZE);
-    size_t header_size = row_take_u16(row), signature_size = row_take_u8(row);
-    evidence.header = row_take_span(row, header_size);
-    evidence.signature = row_take_span(row, signature_size);
-    evidence.body = row_take_span(row, row_take_u32(row));
+    take_fields(row, &evidence);
     if (!row_end(row))
         return false;
     *ret = evidence;

@@ -349,19 +349,26 @@ bool journal_intact(struct txn *txn, uint64_t position)
     return txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value) && row_intact(TABLE_JOURNAL, bytes_of(key, sizeof key), value);
 }
 
-bool journal_hint(struct txn *txn, uint64_t position, struct batch_row *ret)
+bool journal_decode(struct bytes fields, struct batch_row *ret)
 {
-    uint8_t key[POSITION_SIZE];
-    struct bytes value;
-    struct batch_row batch = {.position = position};
-    put_be64(key, position);
-    if (!txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value) || value.size < ROW_CHECKSUM_SIZE)
-        return false;
-    struct row row = {.rest = bytes_of(value.data, value.size - ROW_CHECKSUM_SIZE)};
+    struct batch_row batch = {0};
+    struct row row = {.rest = fields};
     take_row(&row, &batch);
     if (row.bad || row.rest.size || batch.verdict > VERDICT_HELD)
         return false;
     *ret = batch;
+    return true;
+}
+
+bool journal_hint(struct txn *txn, uint64_t position, struct batch_row *ret)
+{
+    uint8_t key[POSITION_SIZE];
+    struct bytes value;
+    put_be64(key, position);
+    if (!txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value) || value.size < ROW_CHECKSUM_SIZE ||
+        !journal_decode(bytes_of(value.data, value.size - ROW_CHECKSUM_SIZE), ret))
+        return false;
+    ret->position = position;
     return true;
 }
 

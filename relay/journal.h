@@ -70,6 +70,9 @@ bool journal_place_at(struct txn *txn, uint64_t position, struct batch_place *re
 bool journal_intact(struct txn *txn, uint64_t position);
 // What a damaged row still says, as far as it can be read: a hint, to be held against what is known. False: it can't be read at all.
 bool journal_hint(struct txn *txn, uint64_t position, struct batch_row *ret);
+// A journal row's fields on their own, from wherever they come; the position is the caller's to know. Spans point into `fields`. False: not
+// a row. Pure.
+bool journal_decode(struct bytes fields, struct batch_row *ret);
 // Puts a row back at its own position, where it is damaged or missing below the journal's end. ERR_STATE in the transaction when what is
 // there is whole.
 void journal_mend(struct txn *txn, const struct batch_row *row);
@@ -85,6 +88,8 @@ struct evidence {
 };
 void evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const struct hash *header_hash, struct bytes header,
                   struct bytes signature, struct bytes body);
+// A row's fields on their own, as journal_decode(): header, signature and body only.
+bool evidence_decode(struct bytes fields, struct evidence *ret);
 // The first of `feed`, or the one after `after`. False at the end.
 bool evidence_next(struct txn *txn, uint32_t feed, const struct evidence *after, struct evidence *ret);
 
