@@ -271,6 +271,7 @@ static void reap(struct scrubber *scrubber, struct scrub_report *report)
     while (waitpid(scrubber->pid, &status, 0) < 0 && errno == EINTR)
         continue;
     scrubber->pid = 0;
+    report->died = !WIFEXITED(status) || WEXITSTATUS(status) > 1;
     if (!scrubber->done)
         break_report(report, tr("table %s: reading it ended the process that did", "表 %s：读取它的进程异常终止"), scrubber->at);
 }
@@ -313,8 +314,8 @@ enum error_code scrub_advice(const char *path, const struct scrub_report *report
         return error_set(
             error, ERR_CORRUPT,
             tr("%s: the store's tree is damaged (%s); it is kept as it is. Put a copy back (it opens read-only until its parent "
-               "grants a new incarnation), or enrol the unit anew in another directory",
-               "%s：存储的树结构已损坏（%s）；已原样保留。请恢复副本（在上级授予新一代之前为只读），或在其他目录重新登记该单位"),
+               "grants a new incarnation), or run 'sanji rebuild DIR --salvage'",
+               "%s：存储的树结构已损坏（%s）；已原样保留。请恢复副本（在上级授予新一代之前为只读），或执行 'sanji rebuild DIR --salvage'"),
             path, report->how);
     if (report->beyond_fetching)
         return error_set(

@@ -22,6 +22,7 @@ struct scrub_report {
     } found[SCRUB_FOUND_MAX];
     bool broken;              // the tree itself is damaged: rows may be missing, and nothing may be written there
     char how[SCRUB_TEXT_MAX]; // in the thread's language, when broken
+    bool died;                // reading it ended the scrubber's process: it must not be opened in another
     bool beyond_fetching;     // damaged rows of tables that neighbours can't give back: `sanji rebuild` does
     struct error failure;     // code not OK: what kept it from reading, which says nothing about the store
 };

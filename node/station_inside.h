@@ -71,9 +71,10 @@ void keeper_note(struct station *station, uint64_t end);
 void station_log(void *unused, bool alarm, const char *text);
 // What is in force now takes the place of what was; who holds the old one goes on with it. Consumes `documents`.
 void station_replace_documents(struct station *station, struct documents *documents);
-// Damage on disk (station_scrub.c). First: with the store open and nothing read from it yet; ERR_CORRUPT: the tree is damaged. Enter: what
-// was found then goes into quarantine. Start, stop: the thread that looks once a day, beside the engine.
-enum error_code station_scrub_first(struct station *station, struct error *error);
+// Damage on disk (station_scrub.c). First: before the store is opened, for that alone may end the process; ERR_CORRUPT: the tree is
+// damaged, and `ret_died` says whether it did. Enter: what was found then goes into quarantine. Start, stop: the thread that looks once a
+// day, beside the engine.
+enum error_code station_scrub_first(struct station *station, bool *ret_died, struct error *error);
 void station_scrub_enter(struct station *station);
 enum error_code station_scrub_start(struct station *station, struct error *error);
 void station_scrub_stop(struct station *station);

@@ -72,7 +72,7 @@ static bool look_first(struct station *station, int wait_ms, struct scrub_report
     return whole && report->failure.code == OK;
 }
 
-enum error_code station_scrub_first(struct station *station, struct error *error)
+enum error_code station_scrub_first(struct station *station, bool *ret_died, struct error *error)
 {
     struct scrub_report *report = calloc(1, sizeof *report);
     if (!report)
@@ -82,6 +82,7 @@ enum error_code station_scrub_first(struct station *station, struct error *error
         whole = look_first(station, -1, report);
     enum error_code code = whole && report->broken ? scrub_advice(station->directory, report, error) : OK;
     station->scrubbed = whole;
+    *ret_died = whole && report->died;
     if (code == OK && whole)
         station->found = report;
     else
