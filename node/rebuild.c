@@ -34,8 +34,10 @@ static enum error_code check(const char *directory, const struct scrub_report *r
     if (report->broken)
         return scrub_advice(directory, report, error);
     if (report->damaged > report->count)
-        return error_set(error, ERR_CORRUPT, tr("%s: %llu rows are damaged: put a copy back", "%s：有 %llu 行损坏：请恢复副本"), directory,
-                         (unsigned long long)report->damaged);
+        return error_set(error, ERR_CORRUPT,
+                         tr("%s: %llu rows are damaged: put a copy back, or run 'sanji rebuild DIR --salvage'",
+                            "%s：有 %llu 行损坏：请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
+                         directory, (unsigned long long)report->damaged);
     for (uint32_t i = 0; i < report->count; i++) {
         enum table table = report->found[i].table;
         if (table == TABLE_JOURNAL || table == TABLE_OBJECTS)
@@ -44,10 +46,11 @@ static enum error_code check(const char *directory, const struct scrub_report *r
                                 "%s：日志中有损坏的行；请启动节点重新获取，然后再重建"),
                              directory);
         if (!is_view(table) && !may_go(table) && table != TABLE_COPIES)
-            return error_set(error, ERR_CORRUPT,
-                             tr("%s: a row of table %s is damaged, which can't be made again: put a copy back, or enrol the unit anew",
-                                "%s：表 %s 中有一行损坏且无法重新生成：请恢复副本，或重新登记该单位"),
-                             directory, table_name(table));
+            return error_set(
+                error, ERR_CORRUPT,
+                tr("%s: a row of table %s is damaged, which can't be made again: put a copy back, or run 'sanji rebuild DIR --salvage'",
+                   "%s：表 %s 中有一行损坏且无法重新生成：请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
+                directory, table_name(table));
     }
     return OK;
 }

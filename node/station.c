@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "node/enrolment.h"
 #include "node/records.h"
 #include "node/reserve.h"
 #include "node/scrub.h"
@@ -41,7 +42,8 @@ static enum error_code lock(struct station *station, struct error *error)
 {
     char path[PATH_SIZE + 8];
     snprintf(path, sizeof path, "%s/lock", station->directory);
-    station->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (station->lock < 0)
+        station->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (station->lock < 0)
         return error_set_errno(error, ERR_IO, "%s", path);
     if (flock(station->lock, LOCK_EX | LOCK_NB) != 0)
@@ -143,6 +145,8 @@ static enum error_code count_start_somehow(struct station *station, struct error
 // No marker, or one that saw another history of this store: read-only.
 static enum error_code read_marker(struct station *station, struct txn *txn, struct error *error)
 {
+    if (station->restored) // it is being salvaged, and was given its marker
+        return OK;
     enum error_code code = marker_read(station->directory, &station->marker, error);
     bool found = code == OK;
     if (code == ERR_NOT_FOUND) {
@@ -277,6 +281,32 @@ static enum error_code begin(struct station *station, struct error *error)
     return code;
 }
 
+static struct station *create(const char *directory)
+{
+    struct station *station = calloc(1, sizeof *station);
+    if (!station)
+        return NULL;
+    station->lock = -1;
+    pthread_mutex_init(&station->documents_mutex, NULL);
+    atomic_init(&station->due_ms, monotonic_ms());
+    station->started_ms = monotonic_ms();
+    snprintf(station->directory, sizeof station->directory, "%s", directory);
+    return station;
+}
+
+// All but the store.
+static enum error_code open_files(struct station *station, struct error *error)
+{
+    enum error_code code = crypto_init(error);
+    if (code == OK)
+        code = config_read(station->directory, &station->config, error);
+    if (code == OK)
+        code = lock(station, error);
+    if (code == OK)
+        code = identity_load(station->directory, &station->identity, error);
+    return code == OK ? keyring_open(station->directory, &station->keyring, error) : code;
+}
+
 // A node looks through it first, in a process of its own; what keeps a sound process from opening it says why better than the scrubber.
 static enum error_code open_store(struct station *station, bool threaded, struct error *error)
 {
@@ -290,27 +320,35 @@ static enum error_code open_store(struct station *station, bool threaded, struct
     return code == OK ? found : code;
 }
 
+// What a lost store would need: kept beside it. The station works without, so a failure is only told.
+static void keep_enrolment(struct station *station)
+{
+    struct error error = {0};
+    struct txn *txn = txn_begin(station->store, false, NULL);
+    if (txn && enrolment_keep(station->directory, txn, &station->self, &error) != OK)
+        station_log(NULL, false, error.detail);
+    txn_abort(txn);
+}
+
+static enum error_code finish_opening(struct station *station, enum error_code code, struct station **ret)
+{
+    if (code != OK) {
+        station->restored = true; // leave the marker as it is
+        station_close(station);
+        return code;
+    }
+    *ret = station;
+    return OK;
+}
+
 enum error_code station_open_as(const char *directory, enum station_use use, struct station **ret, struct error *error)
 {
-    struct station *station = calloc(1, sizeof *station);
+    struct station *station = create(directory);
     if (!station)
         return error_set(error, ERR_MEMORY, "station");
     bool threaded = use == STATION_RUNS;
     station->reading = use == STATION_READS;
-    station->lock = -1;
-    pthread_mutex_init(&station->documents_mutex, NULL);
-    atomic_init(&station->due_ms, monotonic_ms());
-    station->started_ms = monotonic_ms();
-    snprintf(station->directory, sizeof station->directory, "%s", directory);
-    enum error_code code = crypto_init(error);
-    if (code == OK)
-        code = config_read(directory, &station->config, error);
-    if (code == OK)
-        code = lock(station, error);
-    if (code == OK)
-        code = identity_load(directory, &station->identity, error);
-    if (code == OK)
-        code = keyring_open(directory, &station->keyring, error);
+    enum error_code code = open_files(station, error);
     if (code == OK)
         code = open_store(station, threaded, error);
     if (code == OK)
@@ -323,14 +361,33 @@ enum error_code station_open_as(const char *directory, enum station_use use, str
         code = start_work(station, threaded, error);
     if (code == OK && !station->restored && !station->reading)
         restate(station);
-    if (code != OK) {
-        station->restored = true; // leave the marker as it is
-        station_close(station);
-        return code;
+    if (code == OK) {
+        station_scrub_enter(station);
+        if (threaded)
+            keep_enrolment(station);
     }
-    station_scrub_enter(station);
-    *ret = station;
-    return OK;
+    return finish_opening(station, code, ret);
+}
+
+enum error_code station_open_salvaged(const char *directory, const char *store_directory, const struct marker *marker, int lock,
+                                      struct station **ret, struct error *error)
+{
+    struct station *station = create(directory);
+    if (!station)
+        return error_set(error, ERR_MEMORY, "station");
+    station->lock = dup(lock);
+    station->marker = *marker;
+    station->restored = true;
+    enum error_code code = open_files(station, error);
+    if (code == OK)
+        code = store_open(store_directory, STORE_OPEN, 0, &station->store, error);
+    if (code == OK)
+        code = read_state(station, error);
+    if (code == OK)
+        code = start_work(station, false, error);
+    if (code == OK)
+        station->receiver.salvaged = true;
+    return finish_opening(station, code, ret);
 }
 
 enum error_code station_open(const char *directory, struct station **ret, struct error *error)

@@ -57,6 +57,10 @@ struct station {
 // For a node (with a writer of its own), for a command, for one that only reads. As station_open().
 enum station_use { STATION_RUNS, STATION_WRITES, STATION_READS };
 enum error_code station_open_as(const char *directory, enum station_use use, struct station **ret, struct error *error);
+// For a salvage: with the store in `store_directory`/store, which was made for it, restored as `marker` says, and able to take rows that
+// were its own before; nothing but that store is written. `lock`: a descriptor of DIR/lock that holds it; stays the caller's.
+enum error_code station_open_salvaged(const char *directory, const char *store_directory, const struct marker *marker, int lock,
+                                      struct station **ret, struct error *error);
 // Writes the marker as of the last commit. Not while the keeper runs (station_keep.c).
 enum error_code station_mark(struct station *station, bool clean, struct error *error);
 // The marker says from now on that the store was put back from a copy, and which incarnation is asked for.

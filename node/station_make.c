@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "envelope.pb-c.h"
+#include "node/enrolment.h"
 #include "node/station.h"
 #include "relay/endpoint.h"
 #include "relay/file.h"
@@ -89,9 +90,9 @@ static enum error_code make_paths(const char *directory, const char *suffix, cha
 
 static void remove_made(const char *directory)
 {
-    static const char *const names[] = {"keys/station", "keys/sign.key", "keys/seal.key",  "keys/transport.key",
-                                        "keys/keyring", "keys",          "store/data.mdb", "store/lock.mdb",
-                                        "store",        "marker",        "station.conf",   ""};
+    static const char *const names[] = {
+        "keys/station",   "keys/sign.key", "keys/seal.key", "keys/transport.key", "keys/keyring", "keys", "store/data.mdb",
+        "store/lock.mdb", "store",         "marker",        "enrolment",          "station.conf", ""};
     char path[PATH_SIZE + 32]; // what each of their makers leaves of a failure it removes itself
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", directory, names[i]);
@@ -189,6 +190,18 @@ static enum error_code write_store(const struct birth *birth, struct store *stor
     return txn_commit(txn, error);
 }
 
+static enum error_code keep_enrolment(const struct birth *birth, struct store *store, struct error *error)
+{
+    struct certificate self;
+    enum error_code code = certificate_decode(birth->certificate, &self, error);
+    struct txn *txn = code == OK ? txn_begin(store, false, error) : NULL;
+    if (!txn)
+        return code != OK ? code : error->code;
+    code = enrolment_keep(birth->directory, txn, &self, error);
+    txn_abort(txn);
+    return code;
+}
+
 // Everything of a station but its keys, in birth->directory.
 static enum error_code make(const struct birth *birth, const struct units *units, struct error *error)
 {
@@ -203,6 +216,8 @@ static enum error_code make(const struct birth *birth, const struct units *units
         code = store_open(birth->directory, STORE_CREATE, 0, &store, error);
     if (code == OK)
         code = write_store(birth, store, marker.nonce, units, error);
+    if (code == OK)
+        code = keep_enrolment(birth, store, error);
     store_close(store);
     if (code == OK)
         code = marker_write(birth->directory, &marker, error);

@@ -117,6 +117,8 @@ static bool is_own(const struct receiver *receiver, const struct arrival *arriva
 static bool direction_allows(const struct receiver *receiver, const struct arrival *arrival)
 {
     const struct header *header = &arrival->decoded;
+    if (receiver->salvaged)
+        return true;
     if (is_own(receiver, arrival))
         return arrival->stream == SANJI__STREAM__STREAM_DOWN_ONE && header->feed.audience == SANJI__AUDIENCE__UP;
     if (arrival->stream == SANJI__STREAM__STREAM_UP)
@@ -389,6 +391,10 @@ static bool right_way(const struct receiver *receiver, struct txn *txn, const st
     if (known && station_equal(&via, &arrival->peer))
         return true;
     bool enrolled = peer_read(txn, &arrival->peer, &peer);
+    if (receiver->salvaged) { // through a child whose row may be lost: it introduces itself again
+        *ret_learn = !known || (enrolled && replaces(txn, &via, &peer));
+        return true;
+    }
     if (!signers_passes(receiver->signers, txn, &arrival->signer, &arrival->peer, enrolled ? peer.unit : NULL))
         return false;
     // A guest is answered past its parent anyway; what else is for it, or for those below it, goes the way it always goes.

@@ -41,6 +41,7 @@ struct receiver {
     void (*document)(void *context, struct txn *txn, const struct hash *hash, struct bytes content); // a document arrived
     struct entry *entries; // BATCH_ENTRIES_MAX, the writer's scratch
     struct author *author; // signs receipts for urgent batches from below; NULL: this station may not sign
+    bool salvaged;         // what comes was in this station's journal before, and its rows are read again: it came its way once
     bool restored;         // this station lost what it signed: its own batches come back, from its parent, and are taken
 };
 

@@ -264,16 +264,15 @@ enum error_code store_file_check(const char *path, uint64_t *ret_bytes, struct e
         return error_set(error, code, "%s", path);
     if (code && meta.last_page)
         return error_set(error, code,
-                         tr("%s: truncated: %llu bytes, and page %llu is missing; it is kept as it is. Put a copy back, or enrol "
-                            "the unit anew in another directory",
-                            "%s：文件被截断：现有 %llu 字节，缺少第 %llu 页；已原样保留。请恢复副本，或在其他目录重新登记该单位"),
+                         tr("%s: truncated: %llu bytes, and page %llu is missing; it is kept as it is. Put a copy back, or "
+                            "run 'sanji rebuild DIR --salvage'",
+                            "%s：文件被截断：现有 %llu 字节，缺少第 %llu 页；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
                          path, (unsigned long long)bytes, (unsigned long long)(bytes / meta.page_size));
     if (code)
-        return error_set(
-            error, code,
-            tr("%s: its first pages are damaged; it is kept as it is. Put a copy back, or enrol the unit anew in another directory",
-               "%s：文件头页已损坏；已原样保留。请恢复副本，或在其他目录重新登记该单位"),
-            path);
+        return error_set(error, code,
+                         tr("%s: its first pages are damaged; it is kept as it is. Put a copy back, or run 'sanji rebuild DIR --salvage'",
+                            "%s：文件头页已损坏；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
+                         path);
     *ret_bytes = bytes;
     return OK;
 }

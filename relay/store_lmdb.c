@@ -110,6 +110,11 @@ static enum error_code report(MDB_env *env, const char *path, int rc, struct err
     enum error_code code = code_of(env, rc);
     if (code == ERR_FULL)
         return error_set(error, code, tr("%s: the disk is full; nothing was changed", "%s：磁盘已满；未作任何更改"), path);
+    if (code == ERR_CORRUPT)
+        return error_set(error, code,
+                         tr("%s: %s: the tree is damaged; it is kept as it is. Put a copy back, or run 'sanji rebuild DIR --salvage'",
+                            "%s：%s：树结构已损坏；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
+                         path, mdb_strerror(rc));
     return error_set(error, code, "%s: %s", path, mdb_strerror(rc));
 }
 
@@ -532,12 +537,11 @@ static enum error_code open_tables(struct lmdb_store *store, bool read_only, str
     for (unsigned i = 0; i < TABLE_COUNT; i++) {
         whole = whole && store->tables[i] != absent;
         if (!code && i < TABLES_FIRST && store->tables[i] == absent) // every store was made with these
-            code = error_set(
-                error, ERR_CORRUPT,
-                tr("%s: table %s is missing, so the tree is damaged; it is kept as it is. Put a copy back, or enrol the unit anew "
-                   "in another directory",
-                   "%s：缺少表 %s，说明树结构已损坏；已原样保留。请恢复副本，或在其他目录重新登记该单位"),
-                store->path, table_name((enum table)i));
+            code = error_set(error, ERR_CORRUPT,
+                             tr("%s: table %s is missing, so the tree is damaged; it is kept as it is. Put a copy back, or run 'sanji "
+                                "rebuild DIR --salvage'",
+                                "%s：缺少表 %s，说明树结构已损坏；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
+                             store->path, table_name((enum table)i));
     }
     return code || read_only || whole ? code : tables_begin(store, true, false, error);
 }

@@ -1,8 +1,10 @@
-// scrub, rebuild: what is damaged on disk, and making it again.
+// scrub, rebuild: what is damaged on disk, and making it again; or salvaging what there is.
 #include <unistd.h>
 
 #include "node/cli/cli.h"
+#include "node/cli/progress.h"
 #include "node/rebuild.h"
+#include "node/salvage.h"
 #include "node/scrub.h"
 #include "relay/crypto.h"
 
@@ -96,9 +98,91 @@ const struct verb verb_scrub = {
 
 // ---- rebuild
 
+static void print_salvaged_json(struct cli *cli, const struct salvage_report *report)
+{
+    struct json_writer json = json_writer(&cli->out, true);
+    json_open_map(&json, NULL);
+    json_put_truth(&json, "done", *report->kept_as != 0);
+    json_put_text(&json, "unit", report->unit);
+    json_put_truth(&json, "root", report->root);
+    json_put_unsigned(&json, "bytes", report->bytes);
+    json_put_unsigned(&json, "unreadable_pages", report->unreadable);
+    json_put_unsigned(&json, "rows_found", report->found);
+    json_put_unsigned(&json, "batches_expected", report->expected);
+    json_put_unsigned(&json, "batches_found", report->batches);
+    json_put_unsigned(&json, "batches_kept", report->kept);
+    json_put_unsigned(&json, "certificates", report->certificates);
+    json_put_unsigned(&json, "documents", report->documents);
+    json_put_unsigned(&json, "children", report->children);
+    json_put_unsigned(&json, "alarms", report->alarms);
+    json_put_truth(&json, "from_enrolment", report->from_enrolment);
+    json_put_text(&json, "kept_as", report->kept_as);
+    json_close(&json);
+}
+
+static void print_number(struct cli *cli, const char *label, uint64_t number)
+{
+    char text[FORMAT_MAX];
+    format_number(number, text);
+    cli_line(cli, label, "%s", text);
+}
+
+static void print_what_now(struct cli *cli, const struct salvage_report *report, const char *path)
+{
+    format_print(&cli->out, "%s",
+                 tr("\nNot kept: tokens that were given out (invite again), which receipts were waited for, and what this station signed\n"
+                    "and neither this store nor its parent has.\n",
+                    "\n不予保留：已发出的令牌（请重新邀请）、正在等待的回执，以及本站点签署后本存储与上级均没有的内容。\n"));
+    if (*report->kept_as == 0)
+        format_print(&cli->out,
+                     tr("Nothing was changed. To go on: sanji rebuild %s --salvage --go-on\n",
+                        "未作任何更改。继续请执行：sanji rebuild %s --salvage --go-on\n"),
+                     path);
+    else if (report->root)
+        format_print(&cli->out,
+                     tr("The damaged store is kept as %s/%s. Start the node; when its children have sent what they have, open the next "
+                        "incarnation: sanji recover\n",
+                        "损坏的存储保留为 %s/%s。请启动节点；待下级补发完毕后，开启新一代：sanji recover\n"),
+                     path, report->kept_as);
+    else
+        format_print(&cli->out,
+                     tr("The damaged store is kept as %s/%s. Start the node: it is read-only until its parent has given back what "
+                        "is missing.\n",
+                        "损坏的存储保留为 %s/%s。请启动节点：在上级补回缺失内容之前为只读。\n"),
+                     path, report->kept_as);
+}
+
+static enum error_code run_salvage(struct cli *cli, const char *path, struct error *error)
+{
+    struct salvage_report report;
+    struct progress progress = progress_begin();
+    enum error_code code = station_salvage(path, options_given(&cli->options, "go-on"), progress_show, &progress, &report, error);
+    progress_end(&progress);
+    if (code != OK)
+        return code;
+    if (cli->json) {
+        print_salvaged_json(cli, &report);
+        return OK;
+    }
+    cli_line(cli, tr("unit", "单位"), "%s", report.unit);
+    print_number(cli, tr("batches expected", "应有批次"), report.expected);
+    print_number(cli, tr("batches found", "找到批次"), report.batches);
+    print_number(cli, tr("batches kept", "保留批次"), report.kept);
+    print_number(cli, tr("certificates", "证书"), report.certificates);
+    print_number(cli, tr("documents", "文件"), report.documents);
+    print_number(cli, tr("children", "下级"), report.children);
+    print_number(cli, tr("unreadable pages", "无法读取的页"), report.unreadable);
+    print_what_now(cli, &report, path);
+    return OK;
+}
+
 static enum error_code run_rebuild(struct cli *cli, struct error *error)
 {
     const char *path = cli->options.argument_count ? cli_argument(cli, 0) : cli->dir;
+    if (options_given(&cli->options, "salvage"))
+        return run_salvage(cli, path, error);
+    if (options_given(&cli->options, "go-on"))
+        return error_set(error, ERR_INPUT, "%s", tr("--go-on goes with --salvage", "--go-on 须与 --salvage 同用"));
     struct rebuild_report report;
     enum error_code code = station_rebuild(path, &report, error);
     if (code != OK)
@@ -118,18 +202,41 @@ static enum error_code run_rebuild(struct cli *cli, struct error *error)
     return OK;
 }
 
-static const char *const rebuild_examples[] = {"sanji rebuild", "sanji rebuild /var/lib/sanji", NULL};
+static const struct option_spec rebuild_options[] = {
+    {"salvage",
+     0,
+     OPTION_SWITCH,
+     NULL,
+     {"make a new store of what can still be read of one that can't be opened; without --go-on, say what would come of it",
+      "存储无法打开时，用其中尚可读取的内容制作新存储；不带 --go-on 时仅说明结果"}},
+    {"go-on",
+     0,
+     OPTION_SWITCH,
+     NULL,
+     {"do it: the new store takes the place of the damaged one, which is kept under another name",
+      "执行：新存储取代损坏的存储，后者改名保留"}},
+};
+static const char *const rebuild_examples[] = {"sanji rebuild", "sanji rebuild /var/lib/sanji", "sanji rebuild /var/lib/sanji --salvage",
+                                               "sanji rebuild /var/lib/sanji --salvage --go-on", NULL};
 const struct verb verb_rebuild = {
     .name = "rebuild",
     .purpose = {"make figures and records again from the journal", "由日志重新生成数值与记录视图"},
-    .usage = "[DIR]",
+    .usage = "[DIR] [--salvage [--go-on]]",
     .about =
         {"For a store with damaged rows outside of the journal (`sanji scrub` tells): folds the journal anew and puts what comes of it in\n"
          "place of all views, in one transaction. Stop the node first. Damaged rows of the journal come first: start the node, which\n"
-         "fetches them from its neighbours.",
+         "fetches them from its neighbours.\n\n"
+         "With --salvage, for a store that is truncated, wiped or has a broken tree: looks through the file for whole rows, checks\n"
+         "signatures and chains, and makes a new store of them, or of DIR/enrolment alone. The station then starts as one put back\n"
+         "from a copy: read-only, until its parent has granted it the next incarnation and given back what is missing. The damaged\n"
+         "store is kept as DIR/store.damaged-DATE.",
          "用于日志以外有损坏行的存储（由 `sanji scrub` 指出）：重新推算日志，并在一个事务中替换全部视图。\n"
-         "请先停止节点。日志本身有损坏的行时，应先启动节点，从相邻站点重新获取。"},
+         "请先停止节点。日志本身有损坏的行时，应先启动节点，从相邻站点重新获取。\n\n"
+         "--salvage 用于被截断、清空或索引树损坏的存储：在文件中查找完好的行，核对签名与链，据此（或仅据 DIR/enrolment）制作新存储。\n"
+         "此后站点按从副本恢复的方式启动：在上级授予新一代并补回缺失内容之前为只读。损坏的存储保留为 DIR/store.damaged-日期。"},
     .examples = rebuild_examples,
+    .options = rebuild_options,
+    .option_count = sizeof rebuild_options / sizeof *rebuild_options,
     .arguments_max = 1,
     .run = run_rebuild,
 };
