@@ -49,7 +49,7 @@ static off_t looked(void)
 static enum error_code start(struct station **ret, struct error *error)
 {
     *error = (struct error){0};
-    return station_open_as(stations.root, true, ret, error);
+    return station_open_as(stations.root, STATION_RUNS, ret, error);
 }
 
 static uint32_t alarms(struct station *station, const char *kind)
