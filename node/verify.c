@@ -16,6 +16,7 @@
 #include "relay/language.h"
 #include "relay/quarantine.h"
 #include "relay/receipt.h"
+#include "relay/row.h"
 
 enum { BATCHES_A_COMMIT = 500, TICK_SUBJECTS_MAX = 1000 };
 
@@ -97,6 +98,23 @@ static enum error_code open_documents(struct verifying *verifying, bool views, s
     return (views ? documents_load : documents_read)(verifying->txn, verifying->self.unit, &verifying->documents, error);
 }
 
+// Units have the numbers here that they have in the store, in the order in which trees came, or equal rows would not be equal. When
+// one is damaged they are numbered anew, and whatever is made again has those numbers.
+static enum error_code number_units(struct verifying *verifying, struct scratch *scratch, struct error *error)
+{
+    enum error_code code = scratch_begin(scratch, 0, error);
+    if (code != OK)
+        return code;
+    struct cursor *cursor = cursor_open(verifying->txn, TABLE_UNITS);
+    bool at = cursor && cursor_seek(cursor, bytes_of("", 0)), whole = true;
+    for (; at && whole; at = cursor_next(cursor))
+        whole = row_intact(TABLE_UNITS, cursor_key(cursor), cursor_value(cursor));
+    for (at = whole && cursor && cursor_seek(cursor, bytes_of("", 0)); at; at = cursor_next(cursor))
+        txn_put(scratch->desk.txn, TABLE_UNITS, cursor_key(cursor), cursor_value(cursor)); // points into another store
+    cursor_close(cursor);
+    return scratch_commit(scratch, false, error);
+}
+
 static enum error_code open_all(struct verifying *verifying, const char *directory, enum store_mode mode, struct error *error)
 {
     enum error_code code = crypto_init(error);
@@ -131,6 +149,10 @@ static enum error_code open_all(struct verifying *verifying, const char *directo
     code = scratch_create(&verifying->views, &verifying->desk, error);
     if (code == OK)
         code = scratch_create(&verifying->records, &verifying->desk, error);
+    if (code == OK)
+        code = number_units(verifying, &verifying->views, error);
+    if (code == OK)
+        code = number_units(verifying, &verifying->records, error);
     verifying->applier = (struct applier){.desk = &verifying->views.desk};
     verifying->receiver = (struct receiver){
         .place = {.self = &verifying->self}, .signers = verifying->signers, .context = &verifying->applier, .apply = apply_batch};
