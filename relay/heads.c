@@ -85,12 +85,17 @@ static enum error_code check_heads(const struct heads *heads, struct error *erro
 enum error_code heads_decode(struct bytes claim, struct heads *ret, struct error *error)
 {
     struct heads heads = {0};
+    uint32_t versions = 0;
     struct codec_field field;
     enum error_code code = codec_version(claim, error);
     if (code == OK)
         code = codec_scan(&sanji__heads_claim__descriptor, claim, &claim_limits, error);
-    for (size_t at = 0; code == OK && codec_walk(claim, &at, &field);)
+    for (size_t at = 0; code == OK && codec_walk(claim, &at, &field);) {
+        versions += field.number <= 2;
         code = read_field(&field, &heads, error);
+    }
+    if (code == OK && versions != 2)
+        code = fault(error, "format", tr("format or suite is missing", "缺少格式或密码套件"));
     static const struct station_id nobody;
     if (code == OK && (station_equal(&heads.station, &nobody) || hash_is_zero(&heads.certificate)))
         code = fault(error, "station", tr("missing", "缺失"));

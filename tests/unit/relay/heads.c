@@ -124,6 +124,30 @@ static void what_a_claim_may_not_say(void **state)
     assert_int_equal(decode(&heads, &found), ERR_INPUT);
 }
 
+// Without either nobody can tell how to read and check the rest.
+static void a_claim_names_format_and_suite(void **state)
+{
+    (void)state;
+    struct heads heads = claim_of(village), found;
+    struct buffer claim = {0};
+    struct error error = {0};
+    uint8_t signature[SIGNATURE_SIZE];
+    name(&heads, village, CASE, UP, 2);
+    assert_int_equal(heads_sign(&heads, &village->identity.sign.secret_key, &claim, signature, NULL), OK);
+    assert_memory_equal(claim.data, "\x08\x01\x10\x01", 4);
+    assert_int_equal(heads_decode(bytes_of(claim.data + 2, claim.size - 2), &found, &error), ERR_INPUT); // no format
+    assert_non_null(strstr(error.detail, "format"));
+    claim.data[3] = 2;
+    assert_int_equal(heads_decode(bytes_of(claim.data + 2, claim.size - 2), &found, NULL), ERR_INPUT);
+    assert_int_equal(heads_decode(buffer_bytes(&claim), &found, NULL), ERR_VERSION);
+    claim.data[2] = 0x08;
+    claim.data[3] = 1;
+    assert_int_equal(heads_decode(bytes_of(claim.data + 2, claim.size - 2), &found, NULL), ERR_INPUT); // no suite
+    claim.data[3] = 2;
+    assert_int_equal(heads_decode(bytes_of(claim.data + 2, claim.size - 2), &found, NULL), ERR_VERSION);
+    buffer_finish(&claim);
+}
+
 static void as_many_heads_as_there_may_be(void **state)
 {
     (void)state;
@@ -267,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HEADS_TEST(a_claim_comes_back_as_it_was_signed),
         HEADS_TEST(what_a_claim_may_not_say),
+        HEADS_TEST(a_claim_names_format_and_suite),
         HEADS_TEST(as_many_heads_as_there_may_be),
         HEADS_TEST(the_newer_claim),
         HEADS_TEST(fault_20_two_claims_that_contradict),
