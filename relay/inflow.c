@@ -36,12 +36,12 @@ static struct inflow_line *find(struct inflow *inflow, int fd)
     return fd >= 0 && (uint32_t)fd < inflow->size && inflow->lines[fd].watched ? &inflow->lines[fd] : NULL;
 }
 
-bool inflow_came(struct inflow *inflow, int fd)
+bool inflow_came(struct inflow *inflow, int fd, bool called)
 {
     if (fd < 0 || !grow(inflow, (uint32_t)fd + 1))
         return false;
     inflow->count += !inflow->lines[fd].watched;
-    inflow->lines[fd] = (struct inflow_line){.watched = true};
+    inflow->lines[fd] = (struct inflow_line){.watched = true, .silent = called};
     return true;
 }
 
@@ -57,8 +57,10 @@ void inflow_went(struct inflow *inflow, int fd)
 void inflow_whole(struct inflow *inflow, int fd)
 {
     struct inflow_line *line = find(inflow, fd);
-    if (line)
+    if (line) {
         line->whole = true;
+        line->silent = false;
+    }
 }
 
 // What the connection holds, by the kernel's count. 0 for what is no TCP connection any more: its owner will hear of its end.
@@ -103,4 +105,15 @@ unsigned inflow_look(struct inflow *inflow, unsigned *ret_again_ms)
         cut(inflow, worst);
         cuts++;
     }
+}
+
+unsigned inflow_shed(struct inflow *inflow, unsigned count)
+{
+    unsigned cuts = 0;
+    for (uint32_t fd = inflow->size; fd-- > 0 && cuts < count;)
+        if (inflow->lines[fd].watched && inflow->lines[fd].silent) {
+            cut(inflow, (int)fd);
+            cuts++;
+        }
+    return cuts;
 }

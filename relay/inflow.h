@@ -19,6 +19,7 @@ enum {
 
 struct inflow_line {
     bool watched, whole; // `whole`: a message came out of it since the last look
+    bool silent;         // whoever called has not said anything yet
     uint64_t base;       // bytes received when it was last known to be at a message's end
 };
 
@@ -28,11 +29,15 @@ struct inflow {
 };
 
 void inflow_finish(struct inflow *inflow);
-// A connection came, by this descriptor; one that it had before is forgotten. False: no memory, it can't be watched.
-bool inflow_came(struct inflow *inflow, int fd);
+// A connection came, by this descriptor; one that it had before is forgotten. `called`: by the other end's will, not by ours. False: no
+// memory, it can't be watched.
+bool inflow_came(struct inflow *inflow, int fd, bool called);
 void inflow_went(struct inflow *inflow, int fd);  // one that is not watched is fine
 void inflow_whole(struct inflow *inflow, int fd); // a message was taken that came by it; the same
 
 // Shuts down each connection that holds more than INFLOW_LINE_MAX, and the worst ones while all hold more than INFLOW_ALL_MAX: whoever
 // owns the descriptor sees the line break, and frees what it gathered. Returns how many; `ret_again_ms`: when to look again.
 unsigned inflow_look(struct inflow *inflow, unsigned *ret_again_ms);
+// Shuts down up to `count` connections of callers that have not said anything yet, the latest first: for when descriptors run out. Who is
+// enrolled and was in the middle of its handshake calls again. Returns how many.
+unsigned inflow_shed(struct inflow *inflow, unsigned count);

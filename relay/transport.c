@@ -160,6 +160,8 @@ static void shed(struct transport *transport, uint64_t now)
     transport->counts.shed += listener_drain(&transport->join);
     transport->counts.short_of_room = true;
     room_count(&transport->room, now);
+    if (transport->room.free < transport->room.keep) // those that were let in while nobody looked: ZeroMQ's thread takes all it can get
+        transport->counts.shed += inflow_shed(&transport->inflow, (unsigned)(transport->room.keep - transport->room.free));
 }
 
 // Looks after room for descriptors: counts where the estimate is low or old, and each second while there is too little.
@@ -233,7 +235,7 @@ static enum served serve_listener_watch(struct transport *transport, enum source
         gate_change(&transport->gate, change);
     if (change < 0)
         inflow_went(inflow, fd);
-    else if (!inflow_came(inflow, fd))
+    else if (!inflow_came(inflow, fd, true))
         shutdown(fd, SHUT_RDWR); // there is no memory to watch it with: it will dial again
     if (transport->room.free < transport->room.keep && !transport->counts.short_of_room)
         tend(transport); // now: ZeroMQ's thread goes on accepting
@@ -278,7 +280,7 @@ static enum served serve_dial_watch(struct transport *transport, unsigned dial, 
     enum zeromq_attempt attempt = zeromq_attempt(transport->sockets[SOURCE_DIAL_WATCH + dial], &fd);
     if (attempt == ZEROMQ_IDLE)
         return SERVED_NOTHING;
-    if (fd >= 0 && inflow_came(&transport->inflow, fd))
+    if (fd >= 0 && inflow_came(&transport->inflow, fd, false))
         transport->dial_fds[dial] = fd;
     if (attempt == ZEROMQ_GOING)
         return SERVED_INSIDE;

@@ -70,8 +70,8 @@ static void fault_43_a_connection_without_messages_is_cut(void **unused)
     struct inflow inflow = {0};
     struct line bad = line_open(), good = line_open();
     unsigned again_ms;
-    assert_true(inflow_came(&inflow, bad.near));
-    assert_true(inflow_came(&inflow, good.near));
+    assert_true(inflow_came(&inflow, bad.near, false));
+    assert_true(inflow_came(&inflow, good.near, false));
     assert_int_equal(inflow.count, 2);
     assert_int_equal(inflow_look(&inflow, &again_ms), 0);
     assert_int_equal(again_ms, INFLOW_LOOK_MS);
@@ -104,7 +104,7 @@ static void fault_43_many_together_are_bounded_and_the_worst_goes(void **unused)
     struct line lines[LINES];
     for (int i = 0; i < LINES; i++) {
         lines[i] = line_open();
-        assert_true(inflow_came(&inflow, lines[i].near));
+        assert_true(inflow_came(&inflow, lines[i].near, false));
         assert_int_equal(look(&inflow), 0);
         bring(&lines[i], INFLOW_LINE_MAX - MIB + (i == 3));
     }
@@ -116,12 +116,37 @@ static void fault_43_many_together_are_bounded_and_the_worst_goes(void **unused)
     inflow_finish(&inflow);
 }
 
+static void fault_14_callers_that_say_nothing_make_room(void **unused)
+{
+    (void)unused;
+    enum { LINES = 5 };
+    struct inflow inflow = {0};
+    struct line lines[LINES]; // our own call, one that has spoken, three that have not
+    for (int i = 0; i < LINES; i++) {
+        lines[i] = line_open();
+        assert_true(inflow_came(&inflow, lines[i].near, i > 0));
+    }
+    inflow_whole(&inflow, lines[1].near);
+    assert_int_equal(look(&inflow), 0);
+    assert_int_equal(inflow_shed(&inflow, 2), 2);
+    for (int i = 0; i < LINES; i++)
+        assert_int_equal(is_cut(&lines[i]), i > 2); // the latest go
+    assert_int_equal(inflow_shed(&inflow, 9), 1);
+    assert_int_equal(inflow_shed(&inflow, 9), 0);
+    assert_int_equal(inflow.count, 2);
+    for (int i = 0; i < LINES; i++) {
+        assert_int_equal(is_cut(&lines[i]), i > 1);
+        line_close(&lines[i]);
+    }
+    inflow_finish(&inflow);
+}
+
 static void descriptors_are_given_again(void **unused)
 {
     (void)unused;
     struct inflow inflow = {0};
     struct line line = line_open();
-    assert_true(inflow_came(&inflow, line.near));
+    assert_true(inflow_came(&inflow, line.near, false));
     bring(&line, INFLOW_LINE_MAX - MIB);
     inflow_whole(&inflow, line.near);
     assert_int_equal(look(&inflow), 0);
@@ -132,16 +157,16 @@ static void descriptors_are_given_again(void **unused)
     assert_int_equal(dup2(other.near, number), number); // before anybody was told
     bring(&other, MIB);
     assert_int_equal(look(&inflow), 0);
-    assert_true(inflow_came(&inflow, number));
+    assert_true(inflow_came(&inflow, number, false));
     assert_int_equal(inflow.count, 1);
     bring(&other, INFLOW_LINE_MAX);
     assert_int_equal(look(&inflow), 1);
     close(number);
     line_close(&other);
     int file = open("/dev/null", O_RDONLY); // no connection at all
-    assert_true(inflow_came(&inflow, file));
+    assert_true(inflow_came(&inflow, file, false));
     assert_int_equal(look(&inflow), 0);
-    assert_false(inflow_came(&inflow, -1));
+    assert_false(inflow_came(&inflow, -1, false));
     inflow_went(&inflow, 1 << 20);
     inflow_whole(&inflow, -1);
     close(file);
@@ -153,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fault_43_a_connection_without_messages_is_cut),
         cmocka_unit_test(fault_43_many_together_are_bounded_and_the_worst_goes),
+        cmocka_unit_test(fault_14_callers_that_say_nothing_make_room),
         cmocka_unit_test(descriptors_are_given_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
