@@ -91,7 +91,8 @@ struct transport_counts transport_counts(const struct transport *transport);
 
 // A joiner's one exchange with a parent's join endpoint: asks, waits, returns the answer. Keys are the joiner's own transport keys.
 // Blocks up to `timeout_ms` and asks again on a connection that broke, so the request must bear being repeated. Appends to `ret`.
-// ERR_INPUT: bad address; ERR_NETWORK: nobody there, or the line broke; ERR_REFUSED: it turned our key away (not a join endpoint);
+// ERR_INPUT: bad address; ERR_NETWORK: nobody there, the line broke, or who is there does not have
+// the key `server`; ERR_REFUSED: it turned our key away (not a join endpoint);
 // ERR_TIMEOUT; ERR_LIMIT; ERR_MEMORY. Any thread without a transport; has a ZeroMQ context of its own for as long as it takes.
 enum error_code transport_ask(const char *endpoint, const struct public_key *server, const struct public_key *own_public,
                               const struct secret_key *own_secret, struct bytes request, int timeout_ms, struct buffer *ret,

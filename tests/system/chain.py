@@ -218,6 +218,7 @@ def test_fault_61_a_stolen_address_does_not_help_a_wrong_parent():
         config.write_text(config.read_text().replace(false.enrol, top.enrol).replace(false.listen, top.listen))
         false.run()
         result = sanji("join", net.dir / "victim", token, code=1, timeout=90)
+        check("does not have the key" in result.err, "who it was that did not answer", result)
         check(not (net.dir / "victim").exists(), "no station was made", result)
         equal(false.status()["tiers"][1]["stations"], 0, "the wrong parent enrolled nobody")
         false.stop()

@@ -494,6 +494,7 @@ static void messages_of_another_shape_are_dropped_and_counted(void **state)
 
 struct asker {
     const char *endpoint;
+    const struct public_key *server; // expected; NULL: the parent
     struct transport *wake;
     int timeout_ms;
     size_t size;
@@ -507,8 +508,9 @@ static void *ask(void *argument)
     struct asker *asker = argument;
     uint8_t *request = calloc(1, asker->size + 1);
     memset(request, 'q', asker->size);
-    asker->code = transport_ask(asker->endpoint, &parent_keys.public_key, &stranger_keys.public_key, &stranger_keys.secret_key,
-                                bytes_of(request, asker->size), asker->timeout_ms, &asker->answer, &asker->error);
+    asker->code =
+        transport_ask(asker->endpoint, asker->server ? asker->server : &parent_keys.public_key, &stranger_keys.public_key,
+                      &stranger_keys.secret_key, bytes_of(request, asker->size), asker->timeout_ms, &asker->answer, &asker->error);
     free(request);
     transport_wake(asker->wake);
     return NULL;
@@ -578,6 +580,22 @@ static void asking_ends_in_time_and_says_why(void **state)
     assert_int_equal(asker.code, ERR_NETWORK);
     assert_non_null(strstr(asker.error.detail, gone));
     transport_destroy(village);
+}
+
+static void fault_61_another_key_than_expected_is_told_from_a_busy_parent(void **state)
+{
+    (void)state;
+    struct transport *parent = make_parent();
+    for (int i = 0; i < 2; i++) { // and on the link endpoint, which turns a key away only after it has proved its own
+        struct asker asker = {.endpoint = i ? transport_listen(parent) : transport_join(parent),
+                              .server = &other_keys.public_key,
+                              .timeout_ms = 600000,
+                              .size = 10};
+        run_asker(&asker, parent, NULL);
+        assert_int_equal(asker.code, ERR_NETWORK);
+        assert_non_null(strstr(asker.error.detail, "does not have the key"));
+    }
+    transport_destroy(parent);
 }
 
 // ---- faults of the line and of peers -----------------------------------------------------------------------------------------------
@@ -870,6 +888,7 @@ int main(void)
         cmocka_unit_test(messages_of_another_shape_are_dropped_and_counted),
         cmocka_unit_test(any_key_may_ask_on_the_join_endpoint_and_none_on_the_other),
         cmocka_unit_test(asking_ends_in_time_and_says_why),
+        cmocka_unit_test(fault_61_another_key_than_expected_is_told_from_a_busy_parent),
         cmocka_unit_test(fault_43_a_huge_frame_before_the_handshake_is_cut_off),
         cmocka_unit_test(fault_43_a_huge_frame_of_an_enrolled_peer_is_cut_off),
         cmocka_unit_test(fault_48_a_slow_peer_is_busy_and_others_go_on),
