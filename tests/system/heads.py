@@ -97,21 +97,19 @@ class Valve(Proxy):
 def test_fault_57_half_a_line_accuses_nobody():
     with Network(UNITS) as net:
         top, town = net.chain("C", "C1", leaf=False)
-        village = net.join(town, "C1-001")
-        config = village.dir / "station.conf"
-        text = config.read_text()
-        valve = Valve(re.search(r"^parent = (\S+)$", text, re.M).group(1))
-        config.write_text(re.sub(r"^parent = \S+$", f"parent = {valve.address}", text, flags=re.M))
-        net.proxies.append(valve)
-        village.run()
-        for number, direction in enumerate(("down", "up"), 1):
+        villages = [net.join(town, unit) for unit in ("C1-001", "C1-002")]
+        halves = [(village, net.proxy(village, Valve), direction) for village, direction in zip(villages, ("down", "up"))]
+        for village, _, _ in halves:
+            village.run()
+        for village, valve, direction in halves:  # one half each, at the same time
             wait_for(village.live, "the link", SOON)
             valve.shut = direction
             village.record("lead", LEAD)
-            wait_for(lambda: not village.live(), f"the village notices that nothing goes {direction}", SOON)
+        for village, valve, direction in halves:
+            wait_for(lambda station=village: not station.live(), f"the village notices that nothing goes {direction}", SOON)
             valve.shut = None
-            arrived(top, number)
-        for station in (top, town, village):
+        arrived(top, 2)
+        for station in (top, town, *villages):
             equal(kinds(station), [], f"{station} accuses nobody")
 
 
