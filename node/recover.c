@@ -33,7 +33,8 @@ static enum error_code run_open(void *argument, struct txn *txn, struct error *e
 {
     (void)error;
     const struct recovering *recovering = argument;
-    incarnation_open(txn, recovering->next, recovering->station->marker.wants, recovering->seen, recovering->seen_count, utc_ms());
+    const struct place place = {.self = &recovering->station->self};
+    incarnation_open(txn, &place, recovering->next, recovering->station->marker.wants, recovering->seen, recovering->seen_count, utc_ms());
     return OK;
 }
 

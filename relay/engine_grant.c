@@ -89,7 +89,8 @@ static enum error_code run_open(void *argument, struct txn *txn, struct error *e
     (void)error;
     struct engine *engine = argument;
     const struct waited_grant *grant = &engine->grant;
-    incarnation_open(txn, grant->ordinal, engine->config.asks, grant->heads, grant->count, utc_ms());
+    const struct place place = {.self = engine->config.self, .parent = engine->config.parent};
+    incarnation_open(txn, &place, grant->ordinal, engine->config.asks, grant->heads, grant->count, utc_ms());
     return OK;
 }
 

@@ -5,12 +5,13 @@
 
 #include "envelope.pb-c.h"
 #include "link.pb-c.h"
+#include "relay/heads.h"
 #include "relay/quarantine.h"
 
 enum {
     LOAD_BYTES_MAX = 512 * 1024, // ahead of sending, for one channel: two of the largest bodies
     LOAD_LOOKED_MAX = 4096,      // rows looked at in one go while those that the peer holds are left out: some ms
-    KNOWN_MAX = 1 << 20,         // heads of all peers during repair: 64 MB at most, and only then
+    KNOWN_MAX = 1 << 20,         // heads of all peers during repair: 104 MB at most, and only then
 };
 
 // ---- slots
@@ -179,6 +180,17 @@ static int known_compare(const void *a, const void *b)
     return memcmp(((const struct known_head *)a)->key, ((const struct known_head *)b)->key, FEED_KEY_SIZE);
 }
 
+// A disputed feed is left out only where the peer has the same history: else it keeps ours as evidence.
+static bool is_other(struct txn *txn, struct known_head *known, const struct feed_key *feed)
+{
+    if (!known->compared) {
+        struct head head = {.feed = *feed, .next = known->next, .last = known->last};
+        known->other = heads_compare(txn, &head, NULL) != HEAD_HELD;
+        known->compared = true;
+    }
+    return known->other;
+}
+
 static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, const struct batch_row *row, bool with_body)
 {
     struct known *known = slot->known[channel];
@@ -192,9 +204,9 @@ static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, con
         known->sorted = true;
     }
     feed_key_encode(&feed, wanted.key);
-    const struct known_head *head = bsearch(&wanted, known->heads, known->count, sizeof *known->heads, known_compare);
+    struct known_head *head = bsearch(&wanted, known->heads, known->count, sizeof *known->heads, known_compare);
     uint64_t end = row->first + row->count;
-    return head && head->next >= end && (!with_body || head->bodies >= end);
+    return head && head->next >= end && (!with_body || head->bodies >= end) && !(state.disputed && is_other(txn, head, &feed));
 }
 
 // Whether what the row of the stream names is whole. If not, it is left out once it is in quarantine, and as owed.
@@ -501,9 +513,8 @@ bool links_known_add(struct links *links, struct slot *slot, unsigned channel, c
             known->capacity = capacity;
         }
         struct known_head *head = &known->heads[known->count++];
+        *head = (struct known_head){.next = heads[i].next, .bodies = heads[i].bodies, .last = heads[i].last};
         feed_key_encode(&heads[i].feed, head->key);
-        head->next = heads[i].next;
-        head->bodies = heads[i].bodies;
         known->sorted = false;
         links->known_count++;
     }

@@ -32,6 +32,8 @@ struct assembly {
 struct known_head {
     uint8_t key[FEED_KEY_SIZE];
     uint64_t next, bodies;
+    struct hash last;
+    bool compared, other; // other: it is of another history than the one here
 };
 struct known {
     struct known_head *heads;

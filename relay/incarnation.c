@@ -474,21 +474,28 @@ uint32_t incarnation_next(struct txn *txn, const struct station_id *station, uin
 
 // ---- opening
 
-static void dispute(struct txn *txn, const struct head *head, uint64_t now_ms)
+// Its own history went by a peer that holds the other one: repairs leave out what the heads cover. It has to come there as evidence.
+static void dispute(struct txn *txn, const struct place *place, const struct head *head, uint64_t now_ms)
 {
     uint32_t id;
     struct feed_state state;
-    if (!feed_find(txn, &head->feed, &id, &state) || state.disputed || state.next < head->next || same_history(txn, id, head))
+    struct grown grown = {0}; // for nobody: the links begin anew
+    if (!feed_find(txn, &head->feed, &id, &state))
         return;
-    state.disputed = true;
-    feed_write(txn, id, &state);
-    alarm_incarnation(txn, "fork", now_ms, "", "this station signed two histories; disputed is its feed in lane", head->feed.lane);
+    if (!state.disputed && state.next >= head->next && !same_history(txn, id, head)) {
+        state.disputed = true;
+        feed_write(txn, id, &state);
+        alarm_incarnation(txn, "fork", now_ms, "", "this station signed two histories; disputed is its feed in lane", head->feed.lane);
+    }
+    if (state.disputed)
+        route_again(txn, place, id, &grown);
 }
 
-void incarnation_open(struct txn *txn, uint32_t ordinal, uint64_t nonce, const struct head *heads, uint32_t count, uint64_t now_ms)
+void incarnation_open(struct txn *txn, const struct place *place, uint32_t ordinal, uint64_t nonce, const struct head *heads,
+                      uint32_t count, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < count; i++)
-        dispute(txn, &heads[i], now_ms);
+        dispute(txn, place, &heads[i], now_ms);
     write_incarnation(txn, ordinal, nonce);
     alarm_incarnation(txn, "incarnation", now_ms, "", "this station's store was put back from a copy; it goes on in incarnation", ordinal);
 }

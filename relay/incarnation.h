@@ -79,5 +79,7 @@ void incarnation_note_seen(struct txn *txn, const struct station_id *station, co
 uint32_t incarnation_seen(struct txn *txn, const struct station_id *station, struct head *heads, uint32_t max);
 // 1 + the highest ordinal among `ordinal`, the feeds held, and those seen.
 uint32_t incarnation_next(struct txn *txn, const struct station_id *station, uint32_t ordinal);
-// Opens (ordinal, nonce): from here on a start finds OPENED. Feeds of which `heads` names another history are disputed from now on.
-void incarnation_open(struct txn *txn, uint32_t ordinal, uint64_t nonce, const struct head *heads, uint32_t count, uint64_t now_ms);
+// Opens (ordinal, nonce): from here on a start finds OPENED. Feeds of which `heads` names another history are disputed from now on, and
+// what is here of them is owed again: the neighbours keep it as evidence.
+void incarnation_open(struct txn *txn, const struct place *place, uint32_t ordinal, uint64_t nonce, const struct head *heads,
+                      uint32_t count, uint64_t now_ms);

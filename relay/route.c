@@ -122,6 +122,15 @@ static void add_one(struct txn *txn, const struct station_id *peer, unsigned lan
         grown_one(grown, peer, lane, end);
 }
 
+// Header and signer's certificate of what is held. False: one of them is damaged, or not there.
+static bool read_signed(struct txn *txn, const struct batch_row *row, struct header *ret, struct certificate *ret_signer)
+{
+    enum object_kind kind;
+    struct bytes wire;
+    return header_decode(row->header, ret, NULL) == OK && object_read(txn, &ret->certificate, &kind, &wire) && kind == OBJECT_CERTIFICATE &&
+           certificate_decode(wire, ret_signer, NULL) == OK;
+}
+
 // Puts one batch of the journal, for one station, into the stream to `via`. Returns where the next one begins; 0: damaged.
 static uint64_t owe_batch(struct txn *txn, uint32_t feed, uint64_t first, const struct station_id *via, struct grown *grown)
 {
@@ -129,11 +138,7 @@ static uint64_t owe_batch(struct txn *txn, uint32_t feed, uint64_t first, const 
     struct batch_row row;
     struct header header;
     struct certificate signer;
-    enum object_kind kind;
-    struct bytes wire;
-    if (!journal_find(txn, feed, first, &position) || !journal_read(txn, position, &row) ||
-        header_decode(row.header, &header, NULL) != OK || !object_read(txn, &header.certificate, &kind, &wire) ||
-        certificate_decode(wire, &signer, NULL) != OK)
+    if (!journal_find(txn, feed, first, &position) || !journal_read(txn, position, &row) || !read_signed(txn, &row, &header, &signer))
         return 0;
     uint64_t next = row.first + row.count;
     add_one(txn, via, header.feed.lane, &signer, position, row.body.size == 0, grown);
@@ -218,15 +223,38 @@ void route_back(struct txn *txn, const struct place *place, const struct batch_r
 {
     struct header header;
     struct certificate signer;
-    struct bytes wire;
-    enum object_kind kind;
     uint64_t position = row->position;
     bool bodiless = row->body.size == 0;
-    if (header_decode(row->header, &header, NULL) != OK || !object_read(txn, &header.certificate, &kind, &wire) ||
-        kind != OBJECT_CERTIFICATE || certificate_decode(wire, &signer, NULL) != OK)
+    if (!read_signed(txn, row, &header, &signer))
         return; // damage, and the transaction says so
     struct stream one = {.stream = SANJI__STREAM__STREAM_DOWN_ONE, .lane = header.feed.lane, .peer = *child};
     grown_one(grown, child, header.feed.lane, add(txn, place, &one, &signer, position, bodiless));
+}
+
+// Where the last AGAIN_MAX batches of a feed begin.
+static uint64_t again_from(struct txn *txn, uint32_t feed_id, uint64_t next)
+{
+    struct batch_place place;
+    for (unsigned i = 0; i < AGAIN_MAX && next > 1 && journal_place(txn, feed_id, next - 1, &place); i++)
+        next = place.first;
+    return next;
+}
+
+void route_again(struct txn *txn, const struct place *place, uint32_t feed_id, struct grown *grown)
+{
+    struct feed_key feed;
+    struct feed_state state;
+    struct batch_place at;
+    struct batch_row row;
+    struct header header;
+    struct certificate signer;
+    if (!feed_read(txn, feed_id, &feed, &state))
+        return;
+    for (uint64_t next = again_from(txn, feed_id, state.next); next < state.next && journal_place(txn, feed_id, next, &at);
+         next = at.first + at.count) {
+        if (journal_intact(txn, at.position) && journal_read(txn, at.position, &row) && read_signed(txn, &row, &header, &signer))
+            route_batch(txn, place, &header, &signer, at.position, row.body.size > 0, grown);
+    }
 }
 
 void route_document(struct txn *txn, const struct hash *document, struct grown *grown)

@@ -36,6 +36,9 @@ void route_batch(struct txn *txn, const struct place *place, const struct header
 // Puts a batch of a child's own feed, which is held, back into the stream addressed to that child: it lost it. With its certificates.
 void route_back(struct txn *txn, const struct place *place, const struct batch_row *row, const struct station_id *child,
                 struct grown *grown);
+// Owes the last AGAIN_MAX batches of a feed once more, to whom they went before: repairs left them out, and those hold another history.
+enum { AGAIN_MAX = 1024 }; // more than EVIDENCE_MAX of the other history; about 0.5 MB in batches of one entry
+void route_again(struct txn *txn, const struct place *place, uint32_t feed_id, struct grown *grown);
 // A station has become a guest (journal.h), and was none: everything on the urgent lane that is addressed to it goes into the stream to it.
 // `grown` NULL: nobody needs to hear of it, as the link is added after this transaction.
 void route_guest(struct txn *txn, const struct station_id *guest, struct grown *grown);

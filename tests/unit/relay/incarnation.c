@@ -260,10 +260,13 @@ static void fault_20_two_histories_of_one_station_are_told_apart(void **state)
     txn = fixture_begin(family->child.store, true);
     assert_true(incarnation_behind(txn, &village->identity.station, granted.heads, granted.count));
     assert_true(incarnation_whole(txn, granted.heads, granted.count)); // nothing is missing: two are there
-    incarnation_open(txn, granted.ordinal, ask.nonce, granted.heads, granted.count, NOW);
+    incarnation_open(txn, &family->child.receiver.place, granted.ordinal, ask.nonce, granted.heads, granted.count, NOW);
     fixture_commit(txn);
     assert_true(bench_feed(&family->child, &family->pen.feed, &feed));
     assert_true(feed.disputed);
+    struct stream_row rows[8]; // its certificate and two batches before, and those batches again, for the parent to keep
+    assert_int_equal(bench_rows(&family->child, STREAM_UP, CASE, NULL, rows, 8), 5);
+    assert_true(rows[3].batch == rows[1].batch && rows[4].batch == rows[2].batch);
     assert_int_equal(take_back(family, 1, true), RECEIVED); // the other one is kept
     assert_int_equal(bench_count(&family->child, TABLE_EVIDENCE), 1);
 }
@@ -292,7 +295,7 @@ static void fault_18_from_restored_to_open(void **state)
     assert_int_equal(meta.generation, 9);
     marker.starts--; // also when the store has caught up with the marker meanwhile
     assert_int_equal(incarnation_look(txn, &meta, &marker), INCARNATION_RESTORED);
-    incarnation_open(txn, 2, 9, NULL, 0, NOW);
+    incarnation_open(txn, &family->child.receiver.place, 2, 9, NULL, 0, NOW);
     assert_int_equal(incarnation_look(txn, &meta, &marker), INCARNATION_OPENED);
     kept = marker;
     marker.starts = meta.starts + 4;
