@@ -159,6 +159,7 @@ static bool take_old(struct site *from, const struct link_in *in, bool up, struc
     encode(&then, then.push.header, then.push.signature, message);
     buffer_append(body, old->body.data, old->body.size);
     arena_finish(&arena);
+    from->repeats = true;
     acted(from, SIM_FAULT_old, then.push.piece.position, then.push.piece.offset);
     path_taken(SIM_PATH_duplicate);
     return true;

@@ -69,13 +69,58 @@ static uint64_t next_at(struct site *site, const struct model_feed *feed)
     return state.next;
 }
 
+// Whether `at` has the batch in its journal, or as evidence (perhaps among more than is kept).
+static bool keeps(struct txn *at, const struct feed_key *key, const struct batch_row *row)
+{
+    struct hash hash = crypto_hash(TAG_HEADER, row->header);
+    struct feed_state state;
+    struct batch_row other;
+    struct evidence evidence;
+    uint64_t position;
+    uint32_t id, count = 0;
+    if (!feed_find(at, key, &id, &state))
+        return false;
+    if (journal_find(at, id, row->first, &position) && journal_read(at, position, &other) && bytes_equal(other.header, row->header))
+        return true;
+    while (evidence_next(at, id, count ? &evidence : NULL, &evidence)) {
+        if (hash_equal(&evidence.header_hash, &hash))
+            return true;
+        count++;
+    }
+    return count >= EVIDENCE_MAX;
+}
+
+// Two stations with the same keys signed two histories: of the one that the station itself has, its parent misses nothing.
+static bool is_kept_above(struct site *site, struct site *parent, const struct model_feed *feed, char *ret, size_t size)
+{
+    struct txn *own = check_reader(site), *above = check_reader(parent);
+    struct feed_state state;
+    struct batch_row row;
+    uint64_t next = 1, position;
+    uint32_t id;
+    bool kept = feed_find(own, &feed->key, &id, &state);
+    while (kept && next < state.next && journal_find(own, id, next, &position) && journal_read(own, position, &row)) {
+        kept = keeps(above, &feed->key, &row);
+        next = row.first + row.count;
+    }
+    if (!kept)
+        snprintf(ret, size, "%s misses the place before %llu of a feed (lane %u) of %s, of which there are two histories",
+                 site_name(parent), (unsigned long long)next, feed->key.lane, site_name(site));
+    txn_abort(own);
+    txn_abort(above);
+    return kept;
+}
+
 // Of what a station signed before its store was put back: it got back what its parent has, and everybody above has at least what those
 // below have. (More, where a parent's store was put back as well.)
-static bool has_what_is_left(struct site *site, const struct model_feed *feed, uint64_t next, char *ret, size_t size)
+static bool has_what_is_left(struct site *site, const struct model_feed *feed, const struct feed_state *state, char *ret, size_t size)
 {
     struct site *origin = &world->sites[feed->origin], *below = origin, *parent = site_parent(origin);
+    uint64_t next = state->next;
     if (feed->key.audience != SANJI__AUDIENCE__UP || !parent)
         return true;
+    if (site == origin && state->disputed && origin->forked)
+        return is_kept_above(site, parent, feed, ret, size);
     while (below != site && site_parent(below) != site)
         below = site_parent(below);
     uint64_t there = next_at(site == origin ? parent : below, feed);
@@ -96,7 +141,7 @@ static bool has(struct site *site, struct txn *txn, const struct model_feed *fee
     if (feed->key.audience == SANJI__AUDIENCE__UP && is_cut(&world->sites[feed->origin], site))
         return has_rest(site, feed, &state, ret, size);
     if (feed->doubt)
-        return has_what_is_left(site, feed, state.next, ret, size);
+        return has_what_is_left(site, feed, &state, ret, size);
     if (state.next == next && state.bodies == next)
         return true;
     snprintf(ret, size, "%s has feed (%s, lane %u, audience %u) to %llu, bodies to %llu, of %llu", site_name(site),

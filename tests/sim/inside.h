@@ -149,6 +149,7 @@ struct site {
         struct buffer message, body;
         unsigned channel;
     } old[OLD_MAX];
+    bool repeats;               // old: it has sent something again, perhaps to another
     uint32_t cut;               // of a station that is muted or withheld: 1 + the first station above that liar; 0: it is not
     uint64_t rotten;            // journal position of a row that was damaged; 0: none, or whole again
     bool doubt;                 // its store was put back, or found to be another: what it signed last may be lost
