@@ -10,8 +10,19 @@ static void missing(const struct sending *sending, const char *what, uint64_t po
                (unsigned long long)position, sending->in->channel, site_name(sending->to));
 }
 
-// Whether `from` holds the row of `to`'s stream: the header, or the body too.
-static bool holds(const struct site *site, struct txn *mine, struct txn *theirs, const struct stream_row *row, bool body)
+// Whether the row was left out while a damaged one of its feed was owed, and is in the stream again, behind what is acknowledged.
+static bool is_owed_again(struct txn *theirs, const struct stream *stream, const struct stream_row *row, uint64_t acknowledged)
+{
+    struct stream_row later;
+    for (uint64_t after = acknowledged; stream_read(theirs, stream, after, &later, 1) == 1; after = later.position)
+        if (!later.is_object && !row->is_object && later.batch == row->batch)
+            return true;
+    return false;
+}
+
+// Whether `from` holds the row of `to`'s stream: the header, or the body too. What came from below and is fetched again from above owes no
+// body on the way down.
+static bool holds(const struct site *site, struct txn *mine, struct txn *theirs, const struct stream_row *row, bool body, bool down)
 {
     struct batch_row batch, own;
     struct header header;
@@ -29,7 +40,7 @@ static bool holds(const struct site *site, struct txn *mine, struct txn *theirs,
         return false;
     return own.first == batch.first && bytes_equal(own.header, batch.header) &&
            (!body || own.body.size > 0 || header_decode(batch.header, &header, NULL) != OK || !check_may_read(site, &header) ||
-            station_equal(&header.feed.station, &site->self.station)); // of its own, what comes back
+            (down && header.feed.audience == SANJI__AUDIENCE__UP)); // also of its own, what comes back
 }
 
 static void check_marks(const struct sending *sending, unsigned channel, const struct core_mark *mark)
@@ -51,7 +62,9 @@ static void check_marks(const struct sending *sending, unsigned channel, const s
         after = row.position;
         // A body that the receiver is not entitled to does not hold its mark back; check_entitled.c knows who is.
         bool body = after <= mark->bodies;
-        if (after > (body ? seen->bodies : seen->headers) && !holds(sending->from, mine, theirs, &row, body))
+        if (after > (body ? seen->bodies : seen->headers) &&
+            !holds(sending->from, mine, theirs, &row, body, stream.stream != SANJI__STREAM__STREAM_UP) &&
+            !is_owed_again(theirs, &stream, &row, mark->headers))
             missing(sending, "acknowledges", after);
     }
     txn_abort(mine);
