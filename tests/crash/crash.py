@@ -142,7 +142,8 @@ def fault_3_records_killed_at_each_step_and_given_again_survive_a_power_cut():
 
 def end():
     if day.cache_info().currsize:
-        day().net.close()
+        with day().net:
+            pass  # its end removes what it made, too
 
 
 if __name__ == "__main__":
