@@ -90,7 +90,7 @@ static void on_begin(void *context, struct txn *txn)
     station->periods_day_next = station->periods_day;
     station->stated = false;
     author_context(station->author, station->desk.now_ms, documents->codebook ? &documents->codebook->hash : NULL);
-    if (!station->restored && documents->codebook)
+    if (documents->codebook) // restored or not: what comes back is judged, too
         take_up_periods(station, txn);
 }
 

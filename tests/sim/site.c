@@ -87,8 +87,7 @@ static void on_begin(void *context, struct txn *txn)
     site->stated = site->arriving = false;
     author_context(site->author, site->desk.now_ms, NULL);
     site->periods_day_next = site->periods_day;
-    if (!site->restored)
-        take_up_periods(site, txn);
+    take_up_periods(site, txn);
 }
 
 static void on_before_commit(void *context, struct txn *txn, struct grown *grown)
