@@ -324,8 +324,13 @@ static void test_lists_of_faults(void **state)
     assert_int_equal(faults("all"), (1u << SIM_FAULTS) - 1);
 }
 
-int main(void)
+// sim_worlds [faults|others]: the worlds of one row of the list of faults each, or those beside them; both without a word.
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "faults") == 0)
+        cmocka_set_test_filter("test_fault_*");
+    else if (argc > 1)
+        cmocka_set_skip_filter("test_fault_*");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_calm_world),
         cmocka_unit_test(test_fault_1_2_stations_stop_at_any_step),
