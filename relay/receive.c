@@ -435,7 +435,9 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     bool right = own ? has_body : entitled(receiver, header, &arrival->signer);
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
     enum admit admit = feed_admit(&state, &claim, held, body_held, has_body && right);
-    if (own && !receiver->restored && (admit == ADMIT_NEXT || admit == ADMIT_GAP))
+    // Of a feed with two histories, what goes on from the other one does not show that rows were lost here.
+    bool other = own && state.disputed && admit == ADMIT_GAP;
+    if (own && !receiver->restored && (admit == ADMIT_NEXT || admit == ADMIT_GAP) && !other)
         return RECEIVED_OWN;
     switch (admit) {
     case ADMIT_NEXT:
@@ -452,7 +454,7 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     case ADMIT_DUPLICATE:
         break;
     case ADMIT_GAP:
-        if (!known || !state.disputed || !continues_fork(txn, feed_id, header))
+        if (!other && (!known || !state.disputed || !continues_fork(txn, feed_id, header)))
             return RECEIVED_GAP;
         // fall through
     case ADMIT_FORK:

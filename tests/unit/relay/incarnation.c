@@ -271,6 +271,28 @@ static void fault_20_two_histories_of_one_station_are_told_apart(void **state)
     assert_int_equal(bench_count(&family->child, TABLE_EVIDENCE), 1);
 }
 
+// What follows the other history, which is kept as evidence, says nothing of rows that were lost: the station would be suspended for ever.
+static void fault_19_what_follows_the_other_history_suspends_nobody(void **state)
+{
+    struct family *family = *state;
+    struct feed_state feed;
+    struct arrival arrival;
+    send_up(family, 1, true);
+    struct pen second = family->pen;
+    send_up(family, 3, true);
+    family->child.receiver.restored = true;
+    assert_int_equal(take_back(family, 0, true), RECEIVED);
+    pen_sign(&second, 1, "another", township, STREAM_ONE, &arrival);
+    assert_int_equal(bench_receive(&family->child, &arrival), RECEIVED);
+    assert_int_equal(take_back(family, 1, true), RECEIVED);
+    family->child.receiver.restored = false; // its next incarnation is open
+    assert_int_equal(take_back(family, 2, true), RECEIVED);
+    assert_int_equal(take_back(family, 3, true), RECEIVED); // also where the one before it is not here
+    assert_int_equal(bench_count(&family->child, TABLE_EVIDENCE), 3);
+    assert_int_equal(bench_end(&family->child), 2);
+    assert_true(bench_feed(&family->child, &family->pen.feed, &feed) && feed.disputed && feed.next == 4);
+}
+
 // ---- the marker
 
 static void fault_18_from_restored_to_open(void **state)
@@ -374,6 +396,7 @@ int main(void)
         FAMILY_TEST(fault_18_the_lost_tail_is_taken),
         FAMILY_TEST(fault_18_its_own_unknown_batch_tells_a_station_that_it_was_restored),
         FAMILY_TEST(fault_20_two_histories_of_one_station_are_told_apart),
+        FAMILY_TEST(fault_19_what_follows_the_other_history_suspends_nobody),
         FAMILY_TEST(fault_18_from_restored_to_open),
         FAMILY_TEST(a_new_incarnation_names_what_it_follows),
         FAMILY_TEST(a_root_hears_of_its_feeds_from_its_children),
