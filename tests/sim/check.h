@@ -41,6 +41,7 @@ struct checker {
     void (*free)(void);
 };
 // Whether a batch that was taken is kept: in the journal, or as evidence.
+bool check_keeps(struct txn *at, const struct feed_key *key, const struct batch_row *row); // perhaps among more evidence than is kept
 void check_kept(struct site *site, struct txn *txn, const struct arrival *arrival);
 extern const struct checker check_quiet, check_evidence, check_durable, check_once, check_feeds, check_entitled, check_bytes, check_bounded,
     check_urgent, check_views, check_arrived;

@@ -31,33 +31,6 @@ static bool is_cut(const struct site *origin, const struct site *site)
     return site->index <= first->index && first->index < site->subtree_end;
 }
 
-// Above a liar: no more than was signed, all stations the same, and a body that did not come shows.
-static bool has_rest(struct site *site, const struct model_feed *feed, const struct feed_state *state, char *ret, size_t size)
-{
-    const struct site *origin = &world->sites[feed->origin];
-    struct site *first = &world->sites[origin->cut - 1];
-    struct txn *txn = check_reader(first);
-    struct feed_state there;
-    struct alarm alarms[ALARMS_LOOKED_AT];
-    uint32_t id, count = alarm_last(txn, alarms, ALARMS_LOOKED_AT);
-    bool alarmed = false;
-    feed_state_init(&there);
-    feed_find(txn, &feed->key, &id, &there);
-    txn_abort(txn);
-    for (uint32_t i = 0; i < count; i++)
-        alarmed |= strcmp(alarms[i].kind, "body-withheld") == 0;
-    uint64_t next = model_next(&feed->history[0]), other = model_next(&feed->history[1]), most = other > next ? other : next;
-    bool whole = !origin->cut_bodies || feed->doubt || state->next == next;
-    if (!whole || state->next != there.next || state->next > most)
-        snprintf(ret, size, "%s has a feed of %s to %llu, and the first station above the liar to %llu", site_name(site), site_name(origin),
-                 (unsigned long long)state->next, (unsigned long long)there.next);
-    else if (site == first && origin->cut_bodies && state->bodies < state->next && !alarmed)
-        snprintf(ret, size, "%s has no alarm, and bodies of %s are withheld", site_name(site), site_name(origin));
-    else
-        return true;
-    return false;
-}
-
 static uint64_t next_at(struct site *site, const struct model_feed *feed)
 {
     struct txn *txn = check_reader(site);
@@ -69,60 +42,80 @@ static uint64_t next_at(struct site *site, const struct model_feed *feed)
     return state.next;
 }
 
-// Whether `at` has the batch in its journal, or as evidence (perhaps among more than is kept).
-static bool keeps(struct txn *at, const struct feed_key *key, const struct batch_row *row)
+// Of two histories that were signed, `above` misses nothing of the one that `site` has.
+static bool is_kept_above(struct site *site, struct site *above, const struct model_feed *feed, char *ret, size_t size)
 {
-    struct hash hash = crypto_hash(TAG_HEADER, row->header);
-    struct feed_state state;
-    struct batch_row other;
-    struct evidence evidence;
-    uint64_t position;
-    uint32_t id, count = 0;
-    if (!feed_find(at, key, &id, &state))
-        return false;
-    if (journal_find(at, id, row->first, &position) && journal_read(at, position, &other) && bytes_equal(other.header, row->header))
-        return true;
-    while (evidence_next(at, id, count ? &evidence : NULL, &evidence)) {
-        if (hash_equal(&evidence.header_hash, &hash))
-            return true;
-        count++;
-    }
-    return count >= EVIDENCE_MAX;
-}
-
-// Two stations with the same keys signed two histories: of the one that the station itself has, its parent misses nothing.
-static bool is_kept_above(struct site *site, struct site *parent, const struct model_feed *feed, char *ret, size_t size)
-{
-    struct txn *own = check_reader(site), *above = check_reader(parent);
+    struct txn *own = check_reader(site), *theirs = check_reader(above);
     struct feed_state state;
     struct batch_row row;
     uint64_t next = 1, position;
     uint32_t id;
     bool kept = feed_find(own, &feed->key, &id, &state);
     while (kept && next < state.next && journal_find(own, id, next, &position) && journal_read(own, position, &row)) {
-        kept = keeps(above, &feed->key, &row);
+        kept = check_keeps(theirs, &feed->key, &row);
         next = row.first + row.count;
     }
     if (!kept)
-        snprintf(ret, size, "%s misses the place before %llu of a feed (lane %u) of %s, of which there are two histories",
-                 site_name(parent), (unsigned long long)next, feed->key.lane, site_name(site));
+        snprintf(ret, size, "%s misses the place before %llu of a feed (lane %u) of %s, of which there are two histories", site_name(above),
+                 (unsigned long long)next, feed->key.lane, site_name(&world->sites[feed->origin]));
     txn_abort(own);
-    txn_abort(above);
+    txn_abort(theirs);
     return kept;
+}
+
+// The station under `site` on the way up from `from`.
+static struct site *next_below(struct site *from, const struct site *site)
+{
+    while (from != site && site_parent(from) != site)
+        from = site_parent(from);
+    return from;
+}
+
+static bool is_alarmed(struct site *site)
+{
+    struct alarm alarms[ALARMS_LOOKED_AT];
+    struct txn *txn = check_reader(site);
+    uint32_t count = alarm_last(txn, alarms, ALARMS_LOOKED_AT);
+    txn_abort(txn);
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(alarms[i].kind, "body-withheld") == 0)
+            return true;
+    return false;
+}
+
+// Above a liar: no more than was signed, what the station below has (more, where its store was put back: the liar let it through once;
+// another history, where there are two), and a body that did not come shows.
+static bool has_rest(struct site *site, const struct model_feed *feed, const struct feed_state *state, char *ret, size_t size)
+{
+    const struct site *origin = &world->sites[feed->origin];
+    struct site *first = &world->sites[origin->cut - 1], *below = next_below(first, site);
+    uint64_t next = model_next(&feed->history[0]), other = model_next(&feed->history[1]), most = other > next ? other : next;
+    uint64_t there = next_at(below, feed);
+    bool whole = !origin->cut_bodies || feed->doubt || state->next == next;
+    if (whole && state->next < there && state->disputed)
+        return is_kept_above(below, site, feed, ret, size);
+    if (!whole || state->next < there || (state->next > there && !below->doubt) || state->next > most)
+        snprintf(ret, size, "%s has a feed of %s to %llu, and %s, above the liar, to %llu", site_name(site), site_name(origin),
+                 (unsigned long long)state->next, site_name(below), (unsigned long long)there);
+    else if (site == first && origin->cut_bodies && state->bodies < state->next && !is_alarmed(first))
+        snprintf(ret, size, "%s has no alarm, and bodies of %s are withheld", site_name(site), site_name(origin));
+    else
+        return true;
+    return false;
 }
 
 // Of what a station signed before its store was put back: it got back what its parent has, and everybody above has at least what those
 // below have. (More, where a parent's store was put back as well.)
 static bool has_what_is_left(struct site *site, const struct model_feed *feed, const struct feed_state *state, char *ret, size_t size)
 {
-    struct site *origin = &world->sites[feed->origin], *below = origin, *parent = site_parent(origin);
+    struct site *origin = &world->sites[feed->origin], *parent = site_parent(origin), *below = origin;
     uint64_t next = state->next;
     if (feed->key.audience != SANJI__AUDIENCE__UP || !parent)
         return true;
     if (site == origin && state->disputed && origin->forked)
         return is_kept_above(site, parent, feed, ret, size);
-    while (below != site && site_parent(below) != site)
-        below = site_parent(below);
+    if (site != origin)
+        below = next_below(origin, site);
     uint64_t there = next_at(site == origin ? parent : below, feed);
     if (next == there || (next > there && site != origin && site != parent))
         return true;
@@ -140,7 +133,7 @@ static bool has(struct site *site, struct txn *txn, const struct model_feed *fee
     uint64_t next = model_next(&feed->history[0]);
     if (feed->key.audience == SANJI__AUDIENCE__UP && is_cut(&world->sites[feed->origin], site))
         return has_rest(site, feed, &state, ret, size);
-    if (feed->doubt)
+    if (feed->doubt || model_next(&feed->history[1]) > next) // or what only a twin signed before it was turned off
         return has_what_is_left(site, feed, &state, ret, size);
     if (state.next == next && state.bodies == next)
         return true;
@@ -205,7 +198,17 @@ static void compare(struct site *site, struct txn *txn, uint32_t unit, const str
         }
 }
 
-// The figure as a station has it: the first above a liar; the one at hand, where the unit's store was put back.
+// Whether a station from the first above the liar on up to `site` can have less than those above it, or another history.
+static bool may_differ(const struct site *unit, const struct site *site)
+{
+    struct site *below = &world->sites[unit->cut - 1];
+    bool differs = unit->forked;
+    for (; below != site && !differs; below = site_parent(below))
+        differs = below->doubt;
+    return differs;
+}
+
+// The figure as a station has it: the first above a liar; the one at hand, where a store was put back.
 static void as_let_through(const struct site *unit, struct site *at, const struct figure_change *of, int64_t *ret)
 {
     struct txn *txn = check_reader(at);
@@ -231,9 +234,9 @@ static void compare_group(struct site *site, struct txn *txn, uint32_t from, uin
         bool recorded = i < end && figures[i].unit == unit;
         for (; i < end && figures[i].unit == unit; i++)
             own[figures[i].cell] = figures[i].value;
-        if (is_cut(&world->sites[unit], site))
+        if (is_cut(&world->sites[unit], site) && !may_differ(&world->sites[unit], site))
             as_let_through(&world->sites[unit], &world->sites[world->sites[unit].cut - 1], &of, own);
-        else if (world->sites[unit].doubt)
+        else if (world->sites[unit].doubt || is_cut(&world->sites[unit], site))
             as_let_through(&world->sites[unit], site, &of, own);
         else if (!recorded)
             continue;

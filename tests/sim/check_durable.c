@@ -36,10 +36,10 @@ static bool holds(const struct site *site, struct txn *mine, struct txn *theirs,
         return object_read(mine, &row->object, &kind, &content);
     if (!journal_read(theirs, row->batch, &batch) || !feed_read(theirs, batch.feed, &key, &state))
         return false;
-    if (!feed_find(mine, &key, &id, &state) || !journal_find(mine, id, batch.first, &position) || !journal_read(mine, position, &own))
-        return false;
-    return own.first == batch.first && bytes_equal(own.header, batch.header) &&
-           (!body || own.body.size > 0 || header_decode(batch.header, &header, NULL) != OK || !check_may_read(site, &header) ||
+    if (!feed_find(mine, &key, &id, &state) || !journal_find(mine, id, batch.first, &position) || !journal_read(mine, position, &own) ||
+        own.first != batch.first || !bytes_equal(own.header, batch.header))
+        return check_keeps(mine, &key, &batch); // of two histories, the other one
+    return (!body || own.body.size > 0 || header_decode(batch.header, &header, NULL) != OK || !check_may_read(site, &header) ||
             (down && header.feed.audience == SANJI__AUDIENCE__UP)); // also of its own, what comes back
 }
 

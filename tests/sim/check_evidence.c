@@ -17,6 +17,19 @@ static bool is_evidence(struct txn *txn, uint32_t feed, const struct hash *heade
     return count >= EVIDENCE_MAX;
 }
 
+bool check_keeps(struct txn *at, const struct feed_key *key, const struct batch_row *row)
+{
+    struct hash hash = crypto_hash(TAG_HEADER, row->header);
+    struct feed_state state;
+    struct batch_row other;
+    uint64_t position;
+    uint32_t id;
+    if (!feed_find(at, key, &id, &state))
+        return false;
+    return (journal_find(at, id, row->first, &position) && journal_read(at, position, &other) && bytes_equal(other.header, row->header)) ||
+           is_evidence(at, id, &hash);
+}
+
 void check_kept(struct site *site, struct txn *txn, const struct arrival *arrival)
 {
     const struct header *header = &arrival->decoded;

@@ -100,8 +100,9 @@ static void test_fault_10_rows_that_rot_are_fetched_again(void **state)
     (void)state;
     under("rot", 9, 120, 60, "random", 4); // the fourth: a row without a body, which two neighbours sent back
     went_through(SIM_PATH_mended);
-    // Rows that waited for a damaged one and were owed again (153, 158); a header without its body that came again from above (142).
-    static const uint64_t seeds[] = {142, 153, 158};
+    // Rows that waited for a damaged one and were owed again (153, 158); a header without its body that came again from above (142); an own
+    // row that had come back after a restore (186).
+    static const uint64_t seeds[] = {142, 153, 158, 186};
     for (unsigned i = 0; i < sizeof seeds / sizeof *seeds; i++)
         holds((struct sim_config){
             .seed = seeds[i], .stations = 15, .minutes = 120, .load = 40, .fast = true, .faults = faults("all"), .topology = "random"});
@@ -131,6 +132,22 @@ static void test_fault_19_a_copy_of_a_station_runs_at_the_same_time(void **state
                               .load = 60,
                               .fast = true,
                               .faults = faults("break,partition,oneway,slow,month,read,rot,restore,clone"),
+                              .topology = "random"});
+    // What follows the other history comes back after the next incarnation was opened.
+    holds((struct sim_config){.seed = 5000074,
+                              .stations = 8,
+                              .minutes = 84,
+                              .load = 200,
+                              .faults = faults("crash,commit,full,break,partition,oneway,slow,disk,clock,lose,replay,midrow,late,read,rot,"
+                                               "restore,clone,equivocate,tamper,old,drop,ackforge,mute,withhold"),
+                              .topology = "random"});
+    // Of two histories the station in the middle has the one, and those above it the other, as rows or as evidence.
+    holds((struct sim_config){.seed = 5000022,
+                              .stations = 12,
+                              .minutes = 188,
+                              .load = 200,
+                              .fast = true,
+                              .faults = faults("clock,lose,replay,midrow,month,read,rot,restore,clone"),
                               .topology = "random"});
 }
 
@@ -195,6 +212,15 @@ static void test_fault_33_the_middle_passes_headers_on_without_bodies(void **sta
 {
     (void)state;
     under("withhold", 12, 120, 60, "random", 2);
+    // The first station above the liar is put back from a copy, and lost what the liar had let through before (also with mute).
+    holds((struct sim_config){.seed = 5000072,
+                              .stations = 5,
+                              .minutes = 180,
+                              .load = 3,
+                              .fast = true,
+                              .faults = faults("full,break,partition,oneway,slow,disk,clock,lose,midrow,late,month,read,restore,tamper,"
+                                               "forge,old,drop,ackforge,mute,withhold"),
+                              .topology = "random"});
     went_through(SIM_PATH_hidden);
 }
 
