@@ -1,6 +1,6 @@
 // Urgent never waits: while an urgent row is committed and has not left, at most URGENT_BEHIND_MAX pieces of other lanes leave on that
 // link. (Two that share the window with it in turn, and those that were ahead of it while its rows were being loaded.) Links that repair
-// the urgent lane itself are left out until they go on.
+// the urgent lane itself, or rest as repairs of it do not help, are left out until they go on.
 #include "envelope.pb-c.h"
 #include "link.pb-c.h"
 #include "tests/sim/check.h"
@@ -40,7 +40,7 @@ static void look_at_piece(const struct sending *sending)
     if (line->urgent_behind && line->urgent_at == world->now)
         return;
     line->urgent_at = world->now;
-    line->urgent_behind = !line->urgent_repairing && waits(sending) ? line->urgent_behind + 1 : 0;
+    line->urgent_behind = !line->urgent_repairing && !line->urgent_gap && waits(sending) ? line->urgent_behind + 1 : 0;
     if (line->urgent_behind > world->result->urgent_behind)
         world->result->urgent_behind = line->urgent_behind;
     if (line->urgent_behind > URGENT_BEHIND_MAX)
@@ -62,9 +62,13 @@ static void sent(const struct sending *sending)
                 line->urgent_sent[stream] = held->headers;
         }
         line->urgent_behind = 0;
-        line->urgent_repairing = false;
+        line->urgent_repairing = line->urgent_gap = false;
     } else if (in->type == LINK_HEADS && in->heads.want && core_channel_lane(in->channel) == SANJI__LANE__URGENT) {
         line->urgent_repairing = true;
+        line->urgent_gap = false;
+    } else if (in->type == LINK_ERROR && in->error.fault == SANJI__LINK_FAULT__FAULT_GAP && in->channel < CORE_CHANNELS &&
+               core_channel_lane(in->channel) == SANJI__LANE__URGENT) {
+        line->urgent_gap = true;
     }
 }
 

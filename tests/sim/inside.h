@@ -78,6 +78,7 @@ struct line {             // between a child and its parent; lives in the child'
     uint64_t urgent_at;
     uint32_t urgent_behind;
     bool urgent_repairing;
+    bool urgent_gap; // its receiver asked for an urgent row before the one it got, and the sender has not begun a repair
     uint64_t repairs_since;
     uint32_t repairs[CORE_CHANNELS];
 };
