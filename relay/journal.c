@@ -311,13 +311,19 @@ uint64_t journal_append(struct txn *txn, const struct batch_row *row)
     return position;
 }
 
-static void take_row(struct row *row, struct batch_row *ret)
+// What has its place in every row.
+static void take_fixed(struct row *row, struct batch_row *ret)
 {
     ret->feed = row_take_u32(row);
     ret->first = row_take_u64(row);
     ret->count = row_take_u32(row);
     ret->received_ms = row_take_u64(row);
     row_take_raw(row, ret->from.bytes, STATION_ID_SIZE);
+}
+
+static void take_row(struct row *row, struct batch_row *ret)
+{
+    take_fixed(row, ret);
     size_t header_size = row_take_u16(row), signature_size = row_take_u8(row);
     ret->header = row_take_span(row, header_size);
     ret->signature = row_take_span(row, signature_size);
@@ -369,6 +375,21 @@ bool journal_hint(struct txn *txn, uint64_t position, struct batch_row *ret)
         !journal_decode(bytes_of(value.data, value.size - ROW_CHECKSUM_SIZE), ret))
         return false;
     ret->position = position;
+    return true;
+}
+
+bool journal_hint_from(struct txn *txn, uint64_t position, struct station_id *ret)
+{
+    uint8_t key[POSITION_SIZE];
+    struct batch_row batch = {0};
+    struct row row = {0};
+    put_be64(key, position);
+    if (!txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &row.rest))
+        return false;
+    take_fixed(&row, &batch);
+    if (row.bad)
+        return false;
+    *ret = batch.from;
     return true;
 }
 

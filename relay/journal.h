@@ -70,6 +70,8 @@ bool journal_place_at(struct txn *txn, uint64_t position, struct batch_place *re
 bool journal_intact(struct txn *txn, uint64_t position);
 // What a damaged row still says, as far as it can be read: a hint, to be held against what is known. False: it can't be read at all.
 bool journal_hint(struct txn *txn, uint64_t position, struct batch_row *ret);
+// Who brought it, as far as that goes: also of a row whose lengths are damaged. False: there is too little of it.
+bool journal_hint_from(struct txn *txn, uint64_t position, struct station_id *ret);
 // A journal row's fields on their own, from wherever they come; the position is the caller's to know. Spans point into `fields`. False: not
 // a row. Pure.
 bool journal_decode(struct bytes fields, struct batch_row *ret);

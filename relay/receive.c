@@ -280,14 +280,13 @@ static bool is_like(const struct station_id *damaged, const struct station_id *s
 }
 
 // Of its own, a station has what it made and, after a restore, what came back from its parent: only the damaged row tells the two apart.
-static struct station_id who_brought(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival,
-                                     const struct batch_row *hint)
+static struct station_id who_brought(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, uint64_t position)
 {
     const struct feed_key *feed = &arrival->decoded.feed;
     const struct certificate *parent = receiver->place.parent;
-    struct station_id from = {0};
+    struct station_id from = {0}, hint;
     if (station_equal(&feed->station, &receiver->place.self->station))
-        return hint && parent && is_like(&hint->from, &parent->station) ? parent->station : from;
+        return parent && journal_hint_from(txn, position, &hint) && is_like(&hint, &parent->station) ? parent->station : from;
     if (feed->audience != SANJI__AUDIENCE__UP && parent)
         return parent->station;
     return route_via(txn, &feed->station, &from) ? from : arrival->peer;
@@ -329,15 +328,14 @@ static enum received mend(const struct receiver *receiver, struct txn *txn, stru
     struct quarantined entry = {0};
     struct batch_row hint = {0};
     bool right = may_have_body(receiver, header, &arrival->signer), has_body = arrival->body.size > 0;
-    bool hinted = journal_hint(txn, place->position, &hint);
-    bool readable = hinted && hint.feed == place->feed && hint.first == place->first;
+    bool readable = journal_hint(txn, place->position, &hint) && hint.feed == place->feed && hint.first == place->first;
     bool had_body = right && (header->first < state->bodies || (readable && hint.body.size > 0));
     if (!is_the_one(txn, state, place, header) || (had_body && !has_body))
         return RECEIVED; // another one, not to be told yet, or less than was here: the row stays in quarantine
     struct batch_row row = row_of(arrival, place->feed, had_body);
     row.position = place->position;
     row.received_ms = when(txn, readable ? &hint : NULL, place->position, arrival->received_ms);
-    row.from = who_brought(receiver, txn, arrival, hinted ? &hint : NULL);
+    row.from = who_brought(receiver, txn, arrival, place->position);
     if (had_body)
         row.verdict = readable ? hint.verdict : VERDICT_APPLIED;
     if (readable)

@@ -599,7 +599,7 @@ static void fault_10_17_an_own_row_that_came_back_before(void **state)
     struct bench *bench = *state;
     struct pen lost;
     struct arrival arrival, copy, again;
-    static const int places[] = {3, 8, 26, 39, -30}; // its feed, its place, who brought it, twice, and what it holds
+    static const int places[] = {3, 8, 26, 39, 40, -30}; // its feed, its place, who brought it, twice, a length, the body
     pen_init(&lost, &posts[TOWNSHIP], CASE, UP, NULL);
     pen_sign(&lost, 1, "lost", county, STREAM_ONE, &arrival);
     arrival_copy(&arrival, true, &copy);
