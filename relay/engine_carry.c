@@ -137,15 +137,25 @@ static void log_state(struct engine *engine, const struct core_update *update)
         engine_guest_came(engine, slot);
 }
 
-// Two stations with the same keys are found again and again until somebody stops one of them: said once a day.
-static bool said_lately(struct txn *txn, const struct alarm *alarm)
+// What is found again and again until somebody does something about it, or comes and goes with a link, must not push other alarms out.
+static const struct rule {
+    const char *kind;
+    uint32_t looked; // last alarms looked at for the same
+    uint64_t ms;     // for how long it counts as said; 0: for good
+} rules[] = {{"clone", 32, 24ull * 3600 * 1000}, {"past-parent", 1, 0}, {"came-past-parent", 1, 0}};
+enum { LOOKED_MAX = 32 };
+
+static bool is_said(struct txn *txn, const struct alarm *alarm)
 {
-    enum { LOOKED_MAX = 32 };
-    static const uint64_t day_ms = 24ull * 3600 * 1000;
+    const struct rule *rule = NULL;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (strcmp(rules[i].kind, alarm->kind) == 0)
+            rule = &rules[i];
     struct alarm last[LOOKED_MAX];
-    uint32_t count = strcmp(alarm->kind, "clone") == 0 ? alarm_last(txn, last, LOOKED_MAX) : 0;
+    uint32_t count = rule ? alarm_last(txn, last, rule->looked) : 0;
     for (uint32_t i = 0; i < count; i++)
-        if (strcmp(last[i].kind, alarm->kind) == 0 && strcmp(last[i].text, alarm->text) == 0 && alarm->time_ms - last[i].time_ms < day_ms)
+        if (strcmp(last[i].kind, alarm->kind) == 0 && strcmp(last[i].text, alarm->text) == 0 &&
+            (rule->ms == 0 || alarm->time_ms - last[i].time_ms < rule->ms))
             return true;
     return false;
 }
@@ -153,7 +163,7 @@ static bool said_lately(struct txn *txn, const struct alarm *alarm)
 static enum error_code run_alarm(void *argument, struct txn *txn, struct error *error)
 {
     (void)error;
-    if (!said_lately(txn, argument))
+    if (!is_said(txn, argument))
         alarm_add(txn, argument);
     return OK;
 }

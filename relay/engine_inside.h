@@ -94,12 +94,12 @@ void engine_step(struct engine *engine, const struct core_event *event);
 void engine_later(struct engine *engine, const struct core_event *event);
 // Carries out one update (engine_carry.c).
 void engine_carry_out(struct engine *engine, const struct core_update *update);
-void engine_send(struct engine *engine, uint32_t link); // what engine->out holds, without a body
 // Sends what found a pipe full before, as far as there is room now; ends the sessions that lost a message.
 void engine_send_waiting(struct engine *engine);
 struct core_event engine_event(enum core_event_type type, uint32_t link);
 void engine_report(struct engine *engine, bool alarm, const char *text);
-// The same for a person, and kept in the store. False: it could not be handed to the writer.
+// The same for a person, and kept in the store, but for kinds that would be said again and again. False: it could not be handed to the
+// writer.
 bool engine_alarm(struct engine *engine, const char *kind, const char *text);
 // Sends the message in engine->out, which has no body, over a link, and clears it.
 void engine_send(struct engine *engine, uint32_t link);
@@ -133,8 +133,7 @@ void engine_handle_grant(struct engine *engine, uint32_t link, const struct link
 void engine_look_whole(struct engine *engine); // something was committed: whether all that was granted is here
 
 // engine_past.c: introductions, and the link past the parent
-enum { LINK_ABOVE = 1 };                                                           // its number, where config.above is set
-void engine_alarm_once(struct engine *engine, const char *kind, const char *text); // not again right after the same
+enum { LINK_ABOVE = 1 }; // its number, where config.above is set
 // Our dial got through to a join endpoint, or its answer came.
 void engine_introduce(struct engine *engine, uint32_t link);
 void engine_introduced(struct engine *engine, uint32_t link, struct bytes answer);

@@ -8,41 +8,6 @@
 #include "relay/language.h"
 #include "relay/receipt.h"
 
-// ---- alarms: once in a row, for a link that comes and goes must not push other alarms out
-
-static enum error_code run_alarm(void *argument, struct txn *txn, struct error *error)
-{
-    const struct alarm *alarm = argument;
-    struct alarm last;
-    (void)error;
-    if (alarm_last(txn, &last, 1) != 1 || strcmp(last.kind, alarm->kind) != 0 || strcmp(last.text, alarm->text) != 0)
-        alarm_add(txn, alarm);
-    return OK;
-}
-
-static void alarm_written(void *argument, enum error_code code, const struct error *error)
-{
-    (void)code;
-    (void)error;
-    free(argument);
-}
-
-void engine_alarm_once(struct engine *engine, const char *kind, const char *text)
-{
-    struct alarm *alarm = calloc(1, sizeof *alarm);
-    if (!alarm)
-        return;
-    alarm->time_ms = utc_ms();
-    snprintf(alarm->kind, sizeof alarm->kind, "%s", kind);
-    snprintf(alarm->text, sizeof alarm->text, "%s", text);
-    char line[320];
-    snprintf(line, sizeof line, "%s: %s", alarm->kind, alarm->text);
-    engine_report(engine, true, line);
-    struct call_job call = {.run = run_alarm, .finished = alarm_written, .argument = alarm};
-    if (writer_submit_call(engine->config.writer, &call) != OK)
-        free(alarm);
-}
-
 void engine_guest_came(struct engine *engine, const struct slot *guest)
 {
     struct txn *txn = engine_reader(engine);
@@ -55,7 +20,7 @@ void engine_guest_came(struct engine *engine, const struct slot *guest)
         return;
     snprintf(text, sizeof text, "the station of unit %s came past its parent, the station of unit %s: its urgent records get no receipt",
              certificate.unit, between.unit);
-    engine_alarm_once(engine, "came-past-parent", text);
+    engine_alarm(engine, "came-past-parent", text);
 }
 
 // ---- introductions
@@ -108,7 +73,7 @@ static void open_past(struct engine *engine)
     snprintf(text, sizeof text, "urgent records have no receipt of the tier that decides: calling the station of unit %s, past the parent",
              engine->config.above->unit);
     engine->past_parent = true;
-    engine_alarm_once(engine, "past-parent", text);
+    engine_alarm(engine, "past-parent", text);
     engine_add_link(engine, LINK_ABOVE);
 }
 
