@@ -20,18 +20,7 @@ enum { PATH_SIZE = 4096, NAME_TRIES = 100 };
 static bool read_file(void *context, uint64_t offset, void *data, size_t size)
 {
     const struct salvage *salvage = context;
-    uint8_t *p = data;
-    while (size > 0) {
-        ssize_t n = pread(salvage->file, p, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return true;
+    return file_read_at(salvage->file, data, size, offset);
 }
 
 static enum error_code lock(struct salvage *salvage, struct error *error)

@@ -56,3 +56,23 @@ static inline uint64_t get_be64(const uint8_t *p) { return (uint64_t)get_be32(p)
 // Signed numbers sort in keys with the sign bit flipped.
 static inline void put_be32_signed(uint8_t *p, int32_t v) { put_be32(p, (uint32_t)v ^ 0x80000000u); }
 static inline int32_t get_be32_signed(const uint8_t *p) { return (int32_t)(get_be32(p) ^ 0x80000000u); }
+
+// Integers as this machine writes them, at any address: for LMDB's pages.
+static inline uint16_t native16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline uint32_t native32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline uint64_t native64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}

@@ -42,6 +42,22 @@ bool file_write_at(int fd, const void *data, size_t size, uint64_t offset)
     return true;
 }
 
+bool file_read_at(int fd, void *data, size_t size, uint64_t offset)
+{
+    uint8_t *p = data;
+    while (size > 0) {
+        ssize_t n = pread(fd, p, size, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        p += n;
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
 enum error_code file_sync_directory(const char *directory, struct error *error)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -19,6 +19,8 @@ enum error_code file_read(const char *directory, const char *name, size_t max, b
 enum error_code file_open(const char *path, int flags, bool is_private, int *ret, struct error *error);
 // All of it at `offset`, through short writes and interruptions. Sets errno.
 bool file_write_at(int fd, const void *data, size_t size, uint64_t offset);
+// Exactly `size` bytes at `offset`, through short reads and interruptions. False: an error, or the file ends before; `data` is undefined.
+bool file_read_at(int fd, void *data, size_t size, uint64_t offset);
 enum error_code file_sync_directory(const char *directory, struct error *error);
 // Makes the name of a directory durable: syncs the one that it is in.
 enum error_code file_sync_name(const char *directory, struct error *error);

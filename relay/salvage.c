@@ -49,27 +49,6 @@ struct scan {
     struct salvage_count count;
 };
 
-static uint16_t native16(const uint8_t *p)
-{
-    uint16_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static uint32_t native32(const uint8_t *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static uint64_t native64(const uint8_t *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 // What one of the meta pages says; they are at 0 and at the page size itself. Neither: what every machine that this runs on has.
 static size_t find_page_size(const struct salvage_source *source)
 {

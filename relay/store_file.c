@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "relay/file.h"
 #include "relay/language.h"
 
 // LMDB 0.9 writes native integers; nodes split theirs into halves in an order that depends on the machine.
@@ -57,48 +58,12 @@ struct check {
     bool no_memory;
 };
 
-static uint16_t native16(const uint8_t *p)
-{
-    uint16_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static uint32_t native32(const uint8_t *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static uint64_t native64(const uint8_t *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static bool read_at(int fd, uint64_t offset, void *data, size_t size)
-{
-    uint8_t *p = data;
-    while (size > 0) {
-        ssize_t n = pread(fd, p, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
 // One of the two meta pages. OK, ERR_CORRUPT or ERR_VERSION.
 static enum error_code meta_read(int fd, uint64_t offset, struct meta *ret)
 {
     uint8_t page[META_END];
-    if (!read_at(fd, offset, page, sizeof page) || !(native16(page + PAGE_FLAGS) & FLAG_META) || native32(page + META_MAGIC) != 0xBEEFC0DE)
+    if (!file_read_at(fd, page, sizeof page, offset) || !(native16(page + PAGE_FLAGS) & FLAG_META) ||
+        native32(page + META_MAGIC) != 0xBEEFC0DE)
         return ERR_CORRUPT;
     if (native32(page + META_VERSION) != 1)
         return ERR_VERSION;
@@ -157,7 +122,7 @@ static bool free_overflow(struct check *check, uint64_t page, size_t size)
         return false;
     uint8_t *value = malloc(size);
     check->no_memory |= !value;
-    bool good = value && read_at(check->fd, page * check->meta.page_size + PAGE_HEADER, value, size) && free_pages(check, value, size);
+    bool good = value && file_read_at(check->fd, value, size, page * check->meta.page_size + PAGE_HEADER) && free_pages(check, value, size);
     free(value);
     return good;
 }
@@ -186,7 +151,7 @@ static bool free_tree(struct check *check, uint64_t number, unsigned depth)
         return false;
     uint8_t *page = malloc(size);
     check->no_memory |= !page;
-    bool good = page && read_at(check->fd, number * size, page, size);
+    bool good = page && file_read_at(check->fd, page, size, number * size);
     unsigned flags = good ? native16(page + PAGE_FLAGS) & (FLAG_BRANCH | FLAG_LEAF | FLAG_OVERFLOW) : 0;
     unsigned lower = good ? native16(page + PAGE_LOWER) : 0;
     good = good && native64(page) == number && flags == (depth == 1 ? FLAG_LEAF : FLAG_BRANCH) && lower >= PAGE_HEADER && lower <= size;
