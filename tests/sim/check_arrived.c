@@ -105,12 +105,12 @@ static bool has_rest(struct site *site, const struct model_feed *feed, const str
 }
 
 // Of what a station signed before its store was put back: it got back what its parent has, and everybody above has at least what those
-// below have. (More, where a parent's store was put back as well.)
+// below have. (More, where a parent's store was put back as well. One that signs two histories on purpose takes nothing back.)
 static bool has_what_is_left(struct site *site, const struct model_feed *feed, const struct feed_state *state, char *ret, size_t size)
 {
     struct site *origin = &world->sites[feed->origin], *parent = site_parent(origin), *below = origin;
     uint64_t next = state->next;
-    if (feed->key.audience != SANJI__AUDIENCE__UP || !parent)
+    if (feed->key.audience != SANJI__AUDIENCE__UP || !parent || (site == origin && origin->stubborn))
         return true;
     if (site == origin && state->disputed && origin->forked)
         return is_kept_above(site, parent, feed, ret, size);
