@@ -72,8 +72,10 @@ static void handle_heads(struct engine *engine, uint32_t link, const struct link
     event.channel = in->channel;
     bool taken = !in->heads.want &&
                  links_known_add(&engine->links, &engine->links.slots[link], in->channel, in->heads.heads, in->heads.count, in->heads.last);
-    if (!in->heads.want && (!taken || !in->heads.last))
+    if (!in->heads.want && !taken)
         event.type = EVENT_HEARD;
+    else if (!in->heads.want && !in->heads.last)
+        event.type = EVENT_HEADS;
     engine_step(engine, &event);
 }
 

@@ -234,8 +234,10 @@ static void message(struct link *link, struct step *step, const struct core_even
     case EVENT_ERROR:
         link_error(link, step, event);
         break;
+    case EVENT_HEADS:
+        link_heads(link, step);
+        break;
     default: // EVENT_HEARD
-        link_heard(link, step);
         break;
     }
 }

@@ -123,7 +123,8 @@ enum core_event_type {
     EVENT_REFUSED,  // what arrived is not stored: `error` with FAULT_GAP: repair the channel; FAULT_FORGED: bar the
                     // peer; FAULT_BUSY, FAULT_STORE: not now, come back after retry_ms (0: the core's choice);
                     // anything else (FAULT_PROTOCOL: undecodable): bar
-    EVENT_HEARD,    // from the peer: any other message (a page of heads before the last, a grant): it lives
+    EVENT_HEADS,    // from the peer: a page of its heads that were asked for, not the last
+    EVENT_HEARD,    // from the peer: any other message (a grant, signed heads): it lives
 };
 
 struct core_event {

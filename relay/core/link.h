@@ -86,8 +86,8 @@ void link_closed(struct link *link, struct step *step);
 void link_hello(struct link *link, struct step *step, const struct core_hello *hello);
 bool link_overtaken(const struct link *link, const struct core_hello *hello); // core_overtaken()
 void link_heads_wanted(struct link *link, struct step *step, unsigned channel);
-// A page came that is not the last one, or something else: while heads come, all that wait for some go on waiting.
-void link_heard(struct link *link, const struct step *step);
+// A page came that is not the last one: while heads come, all that wait for some go on waiting.
+void link_heads(struct link *link, const struct step *step);
 void link_heads_all(struct link *link, struct step *step, unsigned channel);
 void link_piece(struct link *link, struct step *step, const struct core_piece *piece);
 void link_ack(struct link *link, struct step *step, const struct core_event *event);

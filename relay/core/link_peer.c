@@ -55,7 +55,7 @@ void link_heads_wanted(struct link *link, struct step *step, unsigned channel)
     link->sent_ms = step->now_ms;
 }
 
-void link_heard(struct link *link, const struct step *step)
+void link_heads(struct link *link, const struct step *step)
 {
     for (unsigned i = 0; i < link->senders_count; i++)
         if (link->senders[i].state == SENDER_HEADS)
@@ -67,7 +67,7 @@ void link_heads_all(struct link *link, struct step *step, unsigned channel)
     struct sender *sender = link_sender(link, channel);
     if (!sender)
         return;
-    link_heard(link, step);
+    link_heads(link, step);
     sender_heads(sender);
     link_pump(link, step);
 }
