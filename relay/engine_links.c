@@ -180,12 +180,13 @@ static int known_compare(const void *a, const void *b)
     return memcmp(((const struct known_head *)a)->key, ((const struct known_head *)b)->key, FEED_KEY_SIZE);
 }
 
-// A disputed feed is left out only where the peer has the same history: else it keeps ours as evidence.
-static bool is_other(struct txn *txn, struct known_head *known, const struct feed_key *feed)
+// A feed is left out only where the peer has the same history, else it keeps ours as evidence; a disputed one only where that is proven.
+static bool is_other(struct txn *txn, struct known_head *known, const struct feed_key *feed, bool disputed)
 {
     if (!known->compared) {
         struct head head = {.feed = *feed, .next = known->next, .last = known->last};
-        known->other = heads_compare(txn, &head, NULL) != HEAD_HELD;
+        enum head_verdict verdict = heads_compare(txn, &head, NULL);
+        known->other = verdict == HEAD_OTHER || (disputed && verdict == HEAD_BEHIND);
         known->compared = true;
     }
     return known->other;
@@ -206,7 +207,7 @@ static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, con
     feed_key_encode(&feed, wanted.key);
     struct known_head *head = bsearch(&wanted, known->heads, known->count, sizeof *known->heads, known_compare);
     uint64_t end = row->first + row->count;
-    return head && head->next >= end && (!with_body || head->bodies >= end) && !(state.disputed && is_other(txn, head, &feed));
+    return head && head->next >= end && (!with_body || head->bodies >= end) && !is_other(txn, head, &feed, state.disputed);
 }
 
 // Whether what the row of the stream names is whole. If not, it is left out once it is in quarantine, and as owed.
