@@ -38,7 +38,8 @@ bool disaster_rot(struct site *site)
     struct bytes value;
     uint64_t position = end ? 1 + random_below((uint32_t)end) : 0;
     put_be64(key, position);
-    if (site->rotten || !end || !journal_read(txn, position, &row) || !can_mend(txn, &row) ||
+    // What was put back is read again when the station starts: not damaged before.
+    if (site->rotten || !end || position > site->seen || !journal_read(txn, position, &row) || !can_mend(txn, &row) ||
         !txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value)) {
         txn_abort(txn);
         return false;
