@@ -84,19 +84,27 @@ void engine_hear_own(struct engine *engine, uint32_t link, const struct head *he
         free(job);
 }
 
+// With the grant as it was: a new session begins with none, while this waits for the writer.
+struct open_job {
+    struct engine *engine;
+    struct waited_grant grant;
+};
+
 static enum error_code run_open(void *argument, struct txn *txn, struct error *error)
 {
     (void)error;
-    struct engine *engine = argument;
-    const struct waited_grant *grant = &engine->grant;
-    const struct place place = {.self = engine->config.self, .parent = engine->config.parent};
-    incarnation_open(txn, &place, grant->ordinal, engine->config.asks, grant->heads, grant->count, utc_ms());
+    const struct open_job *job = argument;
+    const struct engine_config *config = &job->engine->config;
+    const struct place place = {.self = config->self, .parent = config->parent};
+    incarnation_open(txn, &place, job->grant.ordinal, config->asks, job->grant.heads, job->grant.count, utc_ms());
     return OK;
 }
 
 static void open_written(void *argument, enum error_code code, const struct error *error)
 {
-    struct engine *engine = argument;
+    struct open_job *job = argument;
+    struct engine *engine = job->engine;
+    free(job);
     engine->opening = false;
     if (code == OK)
         engine_end_with(engine, ENGINE_OPENED, "a new incarnation is open; the links begin anew");
@@ -111,8 +119,14 @@ void engine_look_whole(struct engine *engine)
     struct txn *txn = engine_reader(engine);
     if (!txn || !incarnation_whole(txn, engine->grant.heads, engine->grant.count))
         return;
-    struct call_job call = {.run = run_open, .finished = open_written, .argument = engine};
+    struct open_job *job = malloc(sizeof *job);
+    if (!job)
+        return;
+    *job = (struct open_job){.engine = engine, .grant = engine->grant};
+    struct call_job call = {.run = run_open, .finished = open_written, .argument = job};
     engine->opening = writer_submit_call(engine->config.writer, &call) == OK;
+    if (!engine->opening)
+        free(job);
 }
 
 void engine_handle_grant(struct engine *engine, uint32_t link, const struct link_in *in)
@@ -125,7 +139,8 @@ void engine_handle_grant(struct engine *engine, uint32_t link, const struct link
     }
     engine->grant.ordinal = in->grant.ordinal;
     engine->grant.count = in->grant.count < GRANT_HEADS_MAX ? in->grant.count : GRANT_HEADS_MAX;
-    memcpy(engine->grant.heads, in->grant.heads, engine->grant.count * sizeof *engine->grant.heads);
+    if (engine->grant.count > 0)
+        memcpy(engine->grant.heads, in->grant.heads, engine->grant.count * sizeof *engine->grant.heads);
     engine_reader_end(engine); // what was committed before it came is to be seen
     engine_look_whole(engine);
 }

@@ -494,6 +494,7 @@ static void dispute(struct txn *txn, const struct place *place, const struct hea
 void incarnation_open(struct txn *txn, const struct place *place, uint32_t ordinal, uint64_t nonce, const struct head *heads,
                       uint32_t count, uint64_t now_ms)
 {
+    assert(ordinal > 0);
     for (uint32_t i = 0; i < count; i++)
         dispute(txn, place, &heads[i], now_ms);
     write_incarnation(txn, ordinal, nonce);

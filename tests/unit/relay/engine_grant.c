@@ -19,10 +19,13 @@ static struct stage {
 } stage;
 
 uint64_t __wrap_monotonic_ms(void);
+void __wrap_transport_wake(struct transport *transport);
 enum error_code __wrap_transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body);
 enum error_code __wrap_writer_submit_call(struct writer *writer, const struct call_job *call);
 
 uint64_t __wrap_monotonic_ms(void) { return stage.now; }
+
+void __wrap_transport_wake(struct transport *transport) { (void)transport; }
 
 enum error_code __wrap_transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body)
 {
@@ -113,6 +116,28 @@ static int teardown(void **state)
     bench_close(&bench);
     posts_finish(posts);
     return 0;
+}
+
+// The connection breaks while the opening waits for the writer, and the next session begins without a grant.
+static void fault_18_what_is_opened_is_what_was_granted(void **unused)
+{
+    (void)unused;
+    struct marker marker = {.station = posts[COUNTY].identity.station, .ordinal = 1, .nonce = 77, .restored = true, .wants = 99};
+    struct journal_meta meta = {0};
+    struct link_in in = {.type = LINK_GRANT, .grant = {.ordinal = 2}};
+    engine->config.asks = marker.wants;
+    engine_handle_grant(engine, 0, &in);
+    assert_true(engine->opening);
+    engine->grant = (struct waited_grant){0};
+    write_all();
+    assert_false(engine->opening);
+    assert_int_equal(engine_end(engine), ENGINE_OPENED);
+    struct txn *txn = fixture_begin(bench.store, false);
+    assert_int_equal(incarnation_look(txn, &meta, &marker), INCARNATION_OPENED);
+    incarnation_resume(txn, &meta, &marker);
+    txn_abort(txn);
+    assert_int_equal(marker.ordinal, 2);
+    assert_int_equal(marker.nonce, 99);
 }
 
 #define GRANT_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -228,6 +253,7 @@ int main(void)
         GRANT_TEST(fault_49_56_an_old_connection_that_delivers_late_changes_nothing),
         GRANT_TEST(fault_19_a_clone_behind_is_found_by_its_hellos),
         GRANT_TEST(fault_17_a_station_put_back_without_knowing_is_no_clone),
+        GRANT_TEST(fault_18_what_is_opened_is_what_was_granted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
