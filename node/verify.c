@@ -9,6 +9,8 @@
 #include "relay/language.h"
 #include "relay/row.h"
 
+enum { STARTS_MAX = 3 }; // documents come into force a few times a year: who sees that twice reads the rest in one transaction
+
 void verify_differs(struct verifying *verifying, const char *format, ...)
 {
     struct verify_report *report = verifying->report;
@@ -24,16 +26,56 @@ void verify_differs(struct verifying *verifying, const char *format, ...)
 enum error_code verify_skip_damage(struct verifying *verifying, struct error *error)
 {
     struct error damage = {0};
-    if (txn_report(verifying->txn, &damage) == OK)
-        return OK;
+    enum error_code code = txn_report(verifying->txn, &damage);
+    if (code != OK && code != ERR_CORRUPT)
+        *error = damage;
+    if (code != ERR_CORRUPT)
+        return code;
     if (strcmp(verifying->damage.detail, damage.detail) != 0) {
         verifying->report->damaged_rows++;
         verify_differs(verifying, "%s", damage.detail);
         verifying->damage = damage;
     }
-    txn_abort(verifying->txn);
+    return verify_renew(verifying, error);
+}
+
+static struct in_force in_force(const struct verifying *verifying)
+{
+    static const uint32_t kinds[] = {DOCUMENT_CODEBOOK, DOCUMENT_UNITS};
+    struct in_force ret = {0};
+    struct bytes name;
+    if (meta_get(verifying->txn, "self", &name) && name.size == HASH_SIZE)
+        memcpy(ret.self.bytes, name.data, HASH_SIZE);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        document_in_force(verifying->txn, kinds[i], &ret.documents[i], &ret.versions[i]);
+    return ret;
+}
+
+static enum error_code begin(struct verifying *verifying, struct error *error)
+{
     verifying->txn = txn_begin(verifying->store, false, error);
-    return verifying->txn ? OK : error->code;
+    if (!verifying->txn)
+        return error->code;
+    verifying->feed_count = txn_count(verifying->txn, TABLE_FEEDS);
+    verifying->end = journal_end(verifying->txn);
+    return OK;
+}
+
+enum error_code verify_renew(struct verifying *verifying, struct error *error)
+{
+    txn_abort(verifying->txn);
+    verifying->renewals++;
+    enum error_code code = begin(verifying, error);
+    if (code != OK)
+        return code;
+    struct in_force now = in_force(verifying);
+    bool same = hash_equal(&now.self, &verifying->from.self);
+    for (size_t i = 0; i < 2; i++)
+        same = same && now.versions[i] == verifying->from.versions[i] && hash_equal(&now.documents[i], &verifying->from.documents[i]);
+    if (same || verifying->steady || txn_error(verifying->txn) != OK)
+        return OK;
+    verifying->moved = true;
+    return error_set(error, ERR_BUSY, "%s", tr("documents came into force meanwhile; try again", "期间有新文件生效；请重试"));
 }
 
 // ---- opening
@@ -79,17 +121,19 @@ static enum error_code open_all(struct verifying *verifying, const char *directo
         code = config_read(directory, &verifying->config, error);
     if (code == OK)
         code = store_open(directory, mode, 0, &verifying->store, error);
-    if (code == OK && !(verifying->txn = txn_begin(verifying->store, false, error)))
-        code = error->code;
+    if (code == OK)
+        code = begin(verifying, error);
+    if (code == OK)
+        verifying->from = in_force(verifying);
     if (code == OK)
         code = open_documents(verifying, mode == STORE_READ_ONLY, error);
-    verifying->feed_count = code == OK ? txn_count(verifying->txn, TABLE_FEEDS) : 0;
     if (code == OK)
         code = signers_create(&verifying->config.root, &verifying->signers, error);
     if (code != OK)
         return code;
     code = keyring_open(directory, &verifying->keyring, error);
     verifying->report->records_skipped = code == ERR_BUSY;
+    verifying->steady = verifying->steady || code == OK; // no node can start
     if (code != OK && code != ERR_BUSY)
         return code;
     if (code == OK && keyring_damaged(verifying->keyring)) {
@@ -123,7 +167,7 @@ static void close_all(struct verifying *verifying)
     scratch_destroy(&verifying->records);
     free(verifying->receiver.entries);
     free(verifying->walked);
-    arena_finish(&verifying->arena);
+    buffer_finish(&verifying->open);
     keyring_close(verifying->keyring);
     signers_destroy(verifying->signers);
     documents_destroy(verifying->documents);
@@ -133,30 +177,44 @@ static void close_all(struct verifying *verifying)
 
 // ---- verify, and what rebuild needs of it
 
-enum error_code station_verify_dir(const char *directory, struct verify_report *ret,
+static enum error_code look_at_all(struct verifying *verifying, const char *directory,
                                    void (*progress)(void *context, uint64_t done, uint64_t total), void *context, struct error *error)
 {
-    struct verifying verifying = {.report = ret};
-    struct error local = {0};
-    *ret = (struct verify_report){0};
-    enum error_code code = open_all(&verifying, directory, STORE_READ_ONLY, &local);
-    if (code == OK && !signers_find(verifying.signers, verifying.txn, &verifying.self.hash))
-        verify_differs(&verifying, "%s",
+    enum error_code code = open_all(verifying, directory, STORE_READ_ONLY, error);
+    if (code == OK && !signers_find(verifying->signers, verifying->txn, &verifying->self.hash))
+        verify_differs(verifying, "%s",
                        tr("station.conf: 'root' is not the root that this station's certificate leads to",
                           "station.conf：'root' 不是本站点证书所通向的根"));
     if (code == OK)
-        code = verify_journal(&verifying, progress, context, &local);
+        code = verify_skip_damage(verifying, error);
     if (code == OK)
-        code = verify_feeds(&verifying, &local);
+        code = verify_objects(verifying, error);
     if (code == OK)
-        code = verify_objects(&verifying, &local);
+        code = verify_journal(verifying, progress, context, error);
     if (code == OK)
-        verify_receipts(&verifying);
+        code = verify_feeds(verifying, error);
     if (code == OK)
-        code = verify_views(&verifying, &local);
+        code = verify_settle(verifying, error);
     if (code == OK)
-        code = verify_skip_damage(&verifying, &local);
-    close_all(&verifying);
+        verify_receipts(verifying);
+    if (code == OK)
+        code = verify_views(verifying, error);
+    return code == OK ? verify_skip_damage(verifying, error) : code;
+}
+
+enum error_code station_verify_dir(const char *directory, struct verify_report *ret,
+                                   void (*progress)(void *context, uint64_t done, uint64_t total), void *context, struct error *error)
+{
+    struct error local = {0};
+    enum error_code code = OK;
+    bool again = true;
+    for (int i = 1; again; i++) {
+        struct verifying verifying = {.report = ret, .steady = i == STARTS_MAX};
+        *ret = (struct verify_report){0};
+        code = look_at_all(&verifying, directory, progress, context, &local);
+        again = verifying.moved;
+        close_all(&verifying);
+    }
     if (code != OK && error)
         *error = local;
     return code;
@@ -166,7 +224,7 @@ enum error_code station_fold_dir(const char *directory, struct verify_report *re
                                  enum error_code (*take)(void *context, const struct folded *folded, struct error *error), void *context,
                                  struct error *error)
 {
-    struct verifying verifying = {.report = ret};
+    struct verifying verifying = {.report = ret, .steady = true};
     struct error local = {0};
     *ret = (struct verify_report){0};
     enum error_code code = open_all(&verifying, directory, STORE_OPEN, &local);
@@ -174,6 +232,8 @@ enum error_code station_fold_dir(const char *directory, struct verify_report *re
         code = error_set(&local, ERR_BUSY, tr("%s: a node runs there", "%s：有节点正在运行"), directory);
     if (code == OK)
         code = verify_journal(&verifying, NULL, NULL, &local);
+    if (code == OK)
+        code = verify_settle(&verifying, &local);
     struct txn *views = code == OK ? txn_begin(verifying.views.store, false, &local) : NULL;
     struct txn *records = views ? txn_begin(verifying.records.store, false, &local) : NULL;
     if (code == OK && !records)

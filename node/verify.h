@@ -50,10 +50,11 @@ struct proof_report {
 };
 
 // Checks a station's directory, beside a running node or without one; changes nothing of what it checks. Without a node it holds the
-// keyring while it runs, so that none can start (ERR_BUSY there). Needs room for the views once more under TMPDIR. What it finds wrong is
-// in the report and is no error of the call; errors are what keeps it from looking: ERR_NOT_FOUND, ERR_CORRUPT (no station there; keys or
-// documents in force can't be read), ERR_IO, ERR_FULL, ERR_MEMORY. `ret` is filled in as far as it came, whatever is returned.
-// `progress` may be NULL. Any thread.
+// keyring while it runs, so that none can start (ERR_BUSY there). Beside one it reads what only grows in slices, compares with the state of
+// the store that it came to in the end, and begins anew when documents come into force meanwhile. Needs room for the views once more under
+// TMPDIR. What it finds wrong is in the report and is no error of the call; errors are what keeps it from looking: ERR_NOT_FOUND,
+// ERR_CORRUPT (no station there; keys or documents in force can't be read), ERR_IO, ERR_FULL, ERR_MEMORY. `ret` is filled in as far as it
+// came, whatever is returned. `progress` may be NULL; `done` goes back when it begins anew. Any thread.
 enum error_code station_verify_dir(const char *directory, struct verify_report *ret,
                                    void (*progress)(void *context, uint64_t done, uint64_t total), void *context, struct error *error);
 // For rebuilding: folds the journal as station_verify_dir() does, with the store open for writing, and hands over what came of it, before

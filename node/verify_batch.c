@@ -16,8 +16,10 @@ struct walked *verify_walked(struct verifying *verifying, uint32_t feed)
     if (feed >= verifying->walked_count) {
         uint32_t count = feed + 256;
         struct walked *grown = realloc(verifying->walked, count * sizeof *grown);
-        if (!grown)
+        if (!grown) {
+            txn_fail(verifying->txn, ERR_MEMORY, "verify");
             return NULL;
+        }
         memset(grown + verifying->walked_count, 0, (count - verifying->walked_count) * sizeof *grown);
         verifying->walked = grown;
         verifying->walked_count = count;
@@ -140,49 +142,106 @@ static void check_urgent(struct verifying *verifying, const struct batch_row *ro
                        (unsigned long long)row->position);
 }
 
-void verify_batch(struct verifying *verifying, const struct batch_row *row)
+static void count_row(struct verify_report *report, enum verdict verdict, bool body, int by)
 {
-    struct verify_report *report = verifying->report;
-    struct header header;
+    report->rejected += (uint64_t)(by * (verdict == VERDICT_REJECTED));
+    report->deferred += (uint64_t)(by * (verdict == VERDICT_DEFERRED));
+    report->headers_only += (uint64_t)(by * !body);
+}
+
+// Whether everything in it is as it was signed; the entries are decoded. What is not is told, but for damage on the way, which the caller
+// reports.
+static bool check_signed(struct verifying *verifying, const struct batch_row *row, const struct header *header,
+                         const struct certificate **ret_signer)
+{
     struct error error = {0};
-    report->batches++;
-    report->rejected += row->verdict == VERDICT_REJECTED;
-    report->deferred += row->verdict == VERDICT_DEFERRED;
-    report->headers_only += row->body.size == 0;
-    verifying->last_ms = row->received_ms > verifying->last_ms ? row->received_ms : verifying->last_ms;
-    if (header_decode(row->header, &header, &error) != OK) {
-        verify_differs(verifying, tr("position %llu: %s", "位置 %llu：%s"), (unsigned long long)row->position, error.detail);
-        return;
-    }
-    check_chain(verifying, row, &header);
-    const struct certificate *signer = signers_find(verifying->signers, verifying->txn, &header.certificate);
+    const struct certificate *signer = signers_find(verifying->signers, verifying->txn, &header->certificate);
     if (txn_error(verifying->txn) != OK)
-        return; // damage on the way, which the caller reports
+        return false;
     if (!signer) {
         verify_differs(verifying,
                        tr("position %llu: the signer's certificate does not lead to the root", "位置 %llu：签名者的证书不通向根"),
                        (unsigned long long)row->position);
-        return;
+        return false;
     }
-    enum error_code code = header_check_signature(row->header, row->signature, signer, &header, &error);
-    report->signatures++;
+    enum error_code code = header_check_signature(row->header, row->signature, signer, header, &error);
+    verifying->report->signatures++;
     if (code == OK && row->body.size)
-        code = body_check(row->body, &header, verifying->receiver.entries, &error);
+        code = body_check(row->body, header, verifying->receiver.entries, &error);
     if (code != OK) {
         verify_differs(verifying, tr("position %llu: %s", "位置 %llu：%s"), (unsigned long long)row->position, error.detail);
-        return;
+        return false;
     }
+    *ret_signer = signer;
+    return true;
+}
+
+static void check_body(struct verifying *verifying, const struct batch_row *row, const struct header *header,
+                       const struct certificate *signer)
+{
+    verifying->report->entries += header->count;
+    apply_again(verifying, row, header, signer);
+    for (uint32_t i = 0; i < header->count; i++)
+        if (verifying->receiver.entries[i].kind == SANJI__ENTRY_KIND__RECEIPT && !verifying->receiver.entries[i].is_sealed)
+            check_receipt(verifying, row, header, signer, &verifying->receiver.entries[i]);
+}
+
+// Whether the row may still change in place. A body that may not travel this far never comes.
+static bool may_change(const struct verifying *verifying, const struct batch_row *row, const struct header *header,
+                       const struct certificate *signer)
+{
+    if (row->body.size)
+        return row->verdict == VERDICT_DEFERRED;
+    return header->feed.audience != SANJI__AUDIENCE__UP || station_equal(&header->feed.station, &verifying->self.station) ||
+           reach_entitles(header->reach, signer->depth - verifying->self.depth);
+}
+
+static bool decode_header(struct verifying *verifying, const struct batch_row *row, struct header *ret)
+{
+    struct error error = {0};
+    if (header_decode(row->header, ret, &error) == OK)
+        return true;
+    verify_differs(verifying, tr("position %llu: %s", "位置 %llu：%s"), (unsigned long long)row->position, error.detail);
+    return false;
+}
+
+void verify_batch(struct verifying *verifying, const struct batch_row *row)
+{
+    static const struct station_id here;
+    struct header header;
+    const struct certificate *signer;
+    verifying->report->batches++;
+    count_row(verifying->report, row->verdict, row->body.size > 0, 1);
+    verifying->last_ms = row->received_ms > verifying->last_ms ? row->received_ms : verifying->last_ms;
+    if (!decode_header(verifying, row, &header))
+        return;
+    check_chain(verifying, row, &header);
+    if (!check_signed(verifying, row, &header, &signer))
+        return;
     if (row->body.size == 0 && station_equal(&header.feed.station, &verifying->self.station))
         verifying->incomplete = true;
-    if (row->body.size) {
-        report->entries += header.count;
-        apply_again(verifying, row, &header, signer);
-        for (uint32_t i = 0; i < header.count; i++)
-            if (verifying->receiver.entries[i].kind == SANJI__ENTRY_KIND__RECEIPT && !verifying->receiver.entries[i].is_sealed)
-                check_receipt(verifying, row, &header, signer, &verifying->receiver.entries[i]);
+    if (may_change(verifying, row, &header, signer)) {
+        struct unsettled unsettled = {row->position, row->verdict, row->body.size > 0};
+        buffer_append(&verifying->open, &unsettled, sizeof unsettled);
     }
-    static const struct station_id here;
+    if (row->body.size)
+        check_body(verifying, row, &header, signer);
     if (station_equal(&row->from, &here) && header.feed.lane == SANJI__LANE__URGENT && header.feed.audience == SANJI__AUDIENCE__UP)
         check_urgent(verifying, row);
+    check_place(verifying, row, &header);
+}
+
+void verify_batch_again(struct verifying *verifying, const struct batch_row *row, const struct unsettled *before)
+{
+    struct header header;
+    const struct certificate *signer;
+    count_row(verifying->report, before->verdict, before->body, -1);
+    count_row(verifying->report, row->verdict, row->body.size > 0, 1);
+    if (!decode_header(verifying, row, &header) || !check_signed(verifying, row, &header, &signer))
+        return;
+    if (before->body)
+        apply_again(verifying, row, &header, signer); // what waited counts now
+    else if (row->body.size)
+        check_body(verifying, row, &header, signer);
     check_place(verifying, row, &header);
 }

@@ -1,7 +1,7 @@
-#include "record.pb-c.h"
 #include "node/ledger_rows.h"
 #include "node/records.h"
 #include "node/verify_inside.h"
+#include "record.pb-c.h"
 #include "relay/language.h"
 
 static void report_row(struct verifying *verifying, enum table table, struct bytes key, const char *how)

@@ -2,7 +2,11 @@
 #include "node/verify_inside.h"
 #include "relay/language.h"
 
-enum { BATCHES_A_COMMIT = 500, TICK_SUBJECTS_MAX = 1000 };
+enum {
+    SLICE_ROWS = 500,      // of the journal or of objects: some tens of milliseconds
+    SLICE_BYTES = 4 << 20, // of the journal
+    TICK_SUBJECTS_MAX = 1000,
+};
 
 static enum error_code commit_scratch(struct verifying *verifying, struct error *error)
 {
@@ -48,27 +52,103 @@ static enum error_code last_commit(struct verifying *verifying, uint64_t end, st
     return OK;
 }
 
+static void walk_row(struct verifying *verifying, struct batch_row *row)
+{
+    *row = (struct batch_row){0};
+    if (journal_read(verifying->txn, ++verifying->position, row))
+        verify_batch(verifying, row);
+    else if (txn_error(verifying->txn) == OK)
+        verify_differs(verifying, tr("position %llu: missing", "位置 %llu：缺失"), (unsigned long long)verifying->position);
+}
+
+// To the journal's end, or to that of a slice: then `ret_full`.
+static enum error_code walk_slice(struct verifying *verifying, bool *ret_full, struct error *error)
+{
+    enum error_code code = OK;
+    uint64_t rows = 0, bytes = 0;
+    while (code == OK && verifying->position < verifying->end && rows < SLICE_ROWS && bytes < SLICE_BYTES) {
+        struct batch_row row;
+        walk_row(verifying, &row);
+        code = verify_skip_damage(verifying, error);
+        rows++;
+        bytes += row.header.size + row.body.size;
+    }
+    *ret_full = rows == SLICE_ROWS || bytes >= SLICE_BYTES;
+    return code;
+}
+
+// What came while damage made another transaction necessary.
+static enum error_code walk_on(struct verifying *verifying, struct error *error)
+{
+    enum error_code code = OK;
+    for (bool full; code == OK && verifying->position < verifying->end;)
+        code = walk_slice(verifying, &full, error);
+    return code;
+}
+
 enum error_code verify_journal(struct verifying *verifying, void (*progress)(void *context, uint64_t done, uint64_t total), void *context,
                                struct error *error)
 {
-    uint64_t end = journal_end(verifying->txn);
-    enum error_code code = last_commit(verifying, end, error);
+    bool full = true;
+    uint64_t follow = 2 * verifying->end; // a journal that grows as fast as it is read is followed that far
+    enum error_code code = last_commit(verifying, verifying->end, error);
     if (code == OK)
         code = begin_scratch(verifying, error);
-    for (uint64_t position = 1; code == OK && position <= end; position++) {
-        struct batch_row row;
-        if (journal_read(verifying->txn, position, &row))
-            verify_batch(verifying, &row);
-        else if (txn_error(verifying->txn) == OK)
-            verify_differs(verifying, tr("position %llu: missing", "位置 %llu：缺失"), (unsigned long long)position);
-        code = verify_skip_damage(verifying, error);
-        if (code == OK && position % BATCHES_A_COMMIT == 0) {
-            code = commit_scratch(verifying, error);
-            code = code == OK ? begin_scratch(verifying, error) : code;
-            if (progress)
-                progress(context, position, end);
+    while (code == OK && full) {
+        code = walk_slice(verifying, &full, error);
+        if (code != OK || !full)
+            break;
+        code = commit_scratch(verifying, error);
+        code = code == OK ? begin_scratch(verifying, error) : code;
+        bool holds = verifying->steady || verifying->position >= follow;
+        if (!holds) {
+            txn_abort(verifying->txn);
+            verifying->txn = NULL;
+        }
+        if (progress)
+            progress(context, verifying->position, verifying->end);
+        if (code == OK && !holds)
+            code = verify_renew(verifying, error);
+    }
+    return code;
+}
+
+// ---- what has changed behind the walk
+
+static void settle_row(struct verifying *verifying, struct unsettled *unsettled)
+{
+    struct batch_row row;
+    struct unsettled before = *unsettled;
+    if (!journal_read(verifying->txn, before.position, &row)) {
+        if (txn_error(verifying->txn) == OK)
+            verify_differs(verifying, tr("position %llu: missing", "位置 %llu：缺失"), (unsigned long long)before.position);
+        unsettled->position = 0;
+        return;
+    }
+    if (row.verdict == before.verdict && (row.body.size > 0) == before.body)
+        return;
+    *unsettled = (struct unsettled){before.position, row.verdict, row.body.size > 0};
+    verify_batch_again(verifying, &row, &before);
+}
+
+enum error_code verify_settle(struct verifying *verifying, struct error *error)
+{
+    enum error_code code = walk_on(verifying, error);
+    for (unsigned renewals = ~verifying->renewals; code == OK && renewals != verifying->renewals;) {
+        renewals = verifying->renewals; // another transaction may show what this round has passed
+        for (size_t at = 0; code == OK && at < verifying->open.size; at += sizeof(struct unsettled)) {
+            struct unsettled unsettled;
+            memcpy(&unsettled, verifying->open.data + at, sizeof unsettled);
+            if (unsettled.position == 0)
+                continue;
+            settle_row(verifying, &unsettled);
+            memcpy(verifying->open.data + at, &unsettled, sizeof unsettled);
+            code = verify_skip_damage(verifying, error);
+            code = code == OK ? walk_on(verifying, error) : code;
         }
     }
+    if (code == OK && verifying->open.failed)
+        code = error_set(error, ERR_MEMORY, "verify");
     if (code == OK)
         code = scratch_commit(&verifying->views, false, error);
     return code == OK ? state_records(verifying, error) : code;
@@ -89,6 +169,7 @@ enum error_code verify_feeds(struct verifying *verifying, struct error *error)
                                id);
         }
         code = verify_skip_damage(verifying, error);
+        code = code == OK ? walk_on(verifying, error) : code;
     }
     return code;
 }
@@ -138,9 +219,11 @@ enum error_code verify_objects(struct verifying *verifying, struct error *error)
 {
     struct hash hash = {0};
     enum error_code code = OK;
-    for (bool first = true; code == OK && next_object(verifying->txn, &hash, first); first = false) {
+    for (uint64_t count = 0; code == OK && next_object(verifying->txn, &hash, count == 0); count++) {
         check_object(verifying, &hash);
         code = verify_skip_damage(verifying, error);
+        if (code == OK && !verifying->steady && count % SLICE_ROWS == SLICE_ROWS - 1)
+            code = verify_renew(verifying, error);
     }
     return code;
 }

@@ -427,6 +427,7 @@ static enum error_code run_receive(void *argument, struct desk *desk, struct err
                                 .entries = calloc(BATCH_ENTRIES_MAX, sizeof(struct entry))};
     struct grown grown = {0};
     assert_non_null(receiver.entries);
+    desk->now_ms = receiving->arrival->received_ms;
     must(signers_create(&station_config(receiving->station)->root, &receiver.signers, error), error);
     receiving->received = receive(&receiver, desk->txn, receiving->arrival, &grown);
     signers_destroy(receiver.signers);
