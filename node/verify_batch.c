@@ -71,6 +71,10 @@ static void replay_record(struct verifying *verifying, const struct batch_row *r
                        (unsigned long long)row->position, reason ? reason : "");
 }
 
+// Which of two statements speaks over the other does not depend on the order in which they come, but whether the lower one counted for a
+// while does: a body that came late is applied here in its place. What counts in the end is compared in the views.
+static bool counts_or_not(enum verdict verdict) { return verdict == VERDICT_APPLIED || verdict == VERDICT_HELD; }
+
 static void apply_again(struct verifying *verifying, const struct batch_row *row, const struct header *header,
                         const struct certificate *signer)
 {
@@ -91,7 +95,8 @@ static void apply_again(struct verifying *verifying, const struct batch_row *row
         verdict = row->verdict; // what was judged may have been lost with the row
     // Announcements need the documents, which the scratch store has not; what this station signed itself it did not judge, but for what
     // came back after a restore.
-    if (!made_here && verdict != row->verdict && header->feed.audience == SANJI__AUDIENCE__UP)
+    bool same = verdict == row->verdict || (counts_or_not(verdict) && counts_or_not(row->verdict));
+    if (!made_here && !same && header->feed.audience == SANJI__AUDIENCE__UP)
         verify_differs(verifying, tr("position %llu: judged otherwise than when it came (%s)", "位置 %llu：判定与到达时不同（%s）"),
                        (unsigned long long)row->position, reason ? reason : "");
     for (uint32_t i = 0; own && i < header->count; i++)

@@ -355,6 +355,21 @@ static void a_journal_that_grows_as_fast_as_it_is_read_is_followed_once_its_leng
     assert_int_equal(report.batches, end + 1000);
 }
 
+// Spoken over when it came, though it stands before what spoke over it.
+static void fault_42_a_body_that_came_after_what_speaks_over_it(void **context)
+{
+    (void)context;
+    struct error error = {0};
+    open_station();
+    state(&v3, "V3", stations_month(2024, 3), 8);
+    assert_int_equal(stations_receive(station, &late), RECEIVED);
+    close_station();
+    must(station_verify_dir(stations.root, &report, NULL, NULL, &error), &error);
+    for (uint64_t i = 0; i < report.difference_count && i < VERIFY_DIFFERENCES_MAX; i++)
+        print_message("  %s\n", report.differences[i]);
+    assert_int_equal(report.difference_count, 0);
+}
+
 // ---- pages
 
 static enum error_code put_value(void *argument, struct desk *desk, struct error *error)
@@ -398,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(documents_that_come_meanwhile_begin_it_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(documents_that_never_hold_still_are_read_in_one_transaction, setup, teardown),
         cmocka_unit_test_setup_teardown(a_journal_that_grows_as_fast_as_it_is_read_is_followed_once_its_length, setup, teardown),
+        cmocka_unit_test_setup_teardown(fault_42_a_body_that_came_after_what_speaks_over_it, setup, teardown),
         cmocka_unit_test_setup_teardown(no_pages_are_held_back_between_slices, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
