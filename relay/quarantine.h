@@ -1,5 +1,5 @@
 // Damaged journal rows and objects: what stood there, since when, and whether it is whole again. A row in here is never sent, and never
-// signed anew; it is fetched from a neighbour that holds it (engine_mend.c) and put back at its own place (receive.c).
+// signed anew; it is fetched from a neighbour that holds it (engine_mend.c) and put back at its own place (receive_mend.c).
 //
 // Works inside the caller's transaction; errors are the transaction's. Layout: schema/store.md. A damaged row of this table itself counts
 // as none: whatever it stood for is found again.

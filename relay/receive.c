@@ -8,6 +8,7 @@
 #include "relay/language.h"
 #include "relay/quarantine.h"
 #include "relay/receipt.h"
+#include "relay/receive_inside.h"
 
 void arrival_finish(struct arrival *arrival)
 {
@@ -126,7 +127,7 @@ static bool direction_allows(const struct receiver *receiver, const struct arriv
     return header->feed.audience != SANJI__AUDIENCE__UP && arrival->signer.depth < receiver->place.self->depth;
 }
 
-static bool entitled(const struct receiver *receiver, const struct header *header, const struct certificate *signer)
+bool receive_entitled(const struct receiver *receiver, const struct header *header, const struct certificate *signer)
 {
     if (header->feed.audience == SANJI__AUDIENCE__UP)
         return reach_entitles(header->reach, signer->depth - receiver->place.self->depth);
@@ -144,7 +145,7 @@ static enum verdict apply(const struct receiver *receiver, struct txn *txn, cons
     return receiver->apply(receiver->context, txn, &arrival->decoded, &arrival->signer, receiver->entries, position, reason);
 }
 
-static struct batch_row row_of(const struct arrival *arrival, uint32_t feed_id, bool with_body)
+struct batch_row receive_row(const struct arrival *arrival, uint32_t feed_id, bool with_body)
 {
     return (struct batch_row){
         .feed = feed_id,
@@ -159,7 +160,10 @@ static struct batch_row row_of(const struct arrival *arrival, uint32_t feed_id, 
     };
 }
 
-static void set_reason(struct batch_row *row, const char *reason) { snprintf(row->reason, sizeof row->reason, "%s", reason ? reason : ""); }
+void receive_row_reason(struct batch_row *row, const char *reason)
+{
+    snprintf(row->reason, sizeof row->reason, "%s", reason ? reason : "");
+}
 
 // A body can come later than the headers after it: moves `bodies` over what is held, or stops below us by its reach. At most CATCH_UP_MAX
 // batches at a time; the next one that arrives goes on from there.
@@ -173,7 +177,7 @@ static void catch_up(const struct receiver *receiver, struct txn *txn, const str
         struct header header;
         if (!journal_find(txn, feed_id, state->bodies, &position) || !journal_intact(txn, position) || !journal_read(txn, position, &row))
             return;
-        if (row.body.size == 0 && (header_decode(row.header, &header, NULL) != OK || entitled(receiver, &header, signer)))
+        if (row.body.size == 0 && (header_decode(row.header, &header, NULL) != OK || receive_entitled(receiver, &header, signer)))
             return;
         state->bodies = row.first + row.count;
     }
@@ -194,12 +198,12 @@ static void give_receipt(const struct receiver *receiver, struct txn *txn, const
 static void store_next(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id,
                        struct feed_state *state, bool take_body, bool right, struct grown *grown)
 {
-    struct batch_row row = row_of(arrival, feed_id, take_body);
+    struct batch_row row = receive_row(arrival, feed_id, take_body);
     const char *reason = NULL;
     uint64_t position = journal_end(txn) + 1;
     if (take_body)
         row.verdict = apply(receiver, txn, arrival, position, &reason);
-    set_reason(&row, reason);
+    receive_row_reason(&row, reason);
     position = journal_append(txn, &row);
     if (row.verdict == VERDICT_DEFERRED)
         deferred_add(txn, row.reason, position);
@@ -215,8 +219,8 @@ static void store_next(const struct receiver *receiver, struct txn *txn, struct 
         give_receipt(receiver, txn, arrival, position);
 }
 
-static void store_body(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id,
-                       struct feed_state *state, struct grown *grown)
+void receive_body(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, uint32_t feed_id, struct feed_state *state,
+                  struct grown *grown)
 {
     uint64_t position;
     if (!journal_find(txn, feed_id, arrival->decoded.first, &position))
@@ -232,124 +236,6 @@ static void store_body(const struct receiver *receiver, struct txn *txn, struct 
     feed_write(txn, feed_id, state);
     route_batch(txn, &receiver->place, &arrival->decoded, &arrival->signer, position, true, grown);
     give_receipt(receiver, txn, arrival, position);
-}
-
-// ---- a row that is damaged here, and comes again
-
-// Whether the header is the one that stood there: what followed it says so, or the feed's head.
-static bool is_the_one(struct txn *txn, const struct feed_state *state, const struct batch_place *place, const struct header *header)
-{
-    struct batch_place after;
-    struct batch_row row;
-    struct header next;
-    if (place->first != header->first || place->count != header->count)
-        return false;
-    uint64_t end = header->first + header->count;
-    if (end == state->next)
-        return hash_equal(&header->hash, &state->last);
-    return journal_place(txn, place->feed, end, &after) && after.first == end && journal_intact(txn, after.position) &&
-           journal_read(txn, after.position, &row) && header_decode(row.header, &next, NULL) == OK && hash_equal(&next.prev, &header->hash);
-}
-
-static bool received_at(struct txn *txn, uint64_t position, uint64_t *ret_ms)
-{
-    struct batch_row row;
-    if (position == 0 || !journal_intact(txn, position) || !journal_read(txn, position, &row))
-        return false;
-    *ret_ms = row.received_ms;
-    return true;
-}
-
-// When it was received: what the damaged row says, if its neighbours don't contradict; else as one of them.
-static uint64_t when(struct txn *txn, const struct batch_row *hint, uint64_t position, uint64_t now_ms)
-{
-    uint64_t before = 0, after = UINT64_MAX;
-    bool has_before = received_at(txn, position - 1, &before), has_after = received_at(txn, position + 1, &after);
-    if (hint && hint->received_ms >= before && hint->received_ms <= after)
-        return hint->received_ms;
-    return has_after ? after : has_before ? before : now_ms;
-}
-
-// What is left of an id in a damaged row: half of its bytes tell it from none.
-static bool is_like(const struct station_id *damaged, const struct station_id *station)
-{
-    unsigned same = 0;
-    for (unsigned i = 0; i < STATION_ID_SIZE; i++)
-        same += damaged->bytes[i] == station->bytes[i];
-    return same >= STATION_ID_SIZE / 2;
-}
-
-// Of its own, a station has what it made and, after a restore, what came back from its parent: only the damaged row tells the two apart.
-static struct station_id who_brought(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, uint64_t position)
-{
-    const struct feed_key *feed = &arrival->decoded.feed;
-    const struct certificate *parent = receiver->place.parent;
-    struct station_id from = {0}, hint;
-    if (station_equal(&feed->station, &receiver->place.self->station))
-        return parent && journal_hint_from(txn, position, &hint) && is_like(&hint, &parent->station) ? parent->station : from;
-    if (feed->audience != SANJI__AUDIENCE__UP && parent)
-        return parent->station;
-    return route_via(txn, &feed->station, &from) ? from : arrival->peer;
-}
-
-// Rows of the feed that waited for the damaged one were left out of its streams: they follow now. More than FOLLOW_MAX come by the
-// repair that the first gap asks for.
-enum { FOLLOW_MAX = 1024 };
-static void send_on(const struct receiver *receiver, struct txn *txn, const struct batch_place *first, struct grown *grown)
-{
-    struct batch_place place = *first;
-    for (unsigned i = 0; i < FOLLOW_MAX; i++) {
-        struct batch_row row;
-        struct header header;
-        if (!journal_intact(txn, place.position) || !journal_read(txn, place.position, &row) ||
-            header_decode(row.header, &header, NULL) != OK)
-            return;
-        const struct certificate *signer = signers_find(receiver->signers, txn, &header.certificate);
-        if (!signer)
-            return;
-        route_batch(txn, &receiver->place, &header, signer, place.position, row.body.size > 0, grown);
-        if (!journal_place(txn, place.feed, place.first + place.count, &place))
-            return;
-    }
-}
-
-static bool may_have_body(const struct receiver *receiver, const struct header *header, const struct certificate *signer)
-{
-    return station_equal(&header->feed.station, &receiver->place.self->station) || signer->depth <= receiver->place.self->depth ||
-           entitled(receiver, header, signer);
-}
-
-// Puts the row back at its own position. Its effects are in the views since it first came, so it is not applied again; but one that had
-// no body here yet gets it now as any late body does.
-static enum received mend(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, const struct batch_place *place,
-                          struct feed_state *state, struct grown *grown)
-{
-    const struct header *header = &arrival->decoded;
-    struct quarantined entry = {0};
-    struct batch_row hint = {0};
-    bool right = may_have_body(receiver, header, &arrival->signer), has_body = arrival->body.size > 0;
-    bool readable = journal_hint(txn, place->position, &hint) && hint.feed == place->feed && hint.first == place->first;
-    bool had_body = right && (header->first < state->bodies || (readable && hint.body.size > 0));
-    if (!is_the_one(txn, state, place, header) || (had_body && !has_body))
-        return RECEIVED; // another one, not to be told yet, or less than was here: the row stays in quarantine
-    struct batch_row row = row_of(arrival, place->feed, had_body);
-    row.position = place->position;
-    row.received_ms = when(txn, readable ? &hint : NULL, place->position, arrival->received_ms);
-    row.from = who_brought(receiver, txn, arrival, place->position);
-    if (had_body)
-        row.verdict = readable ? hint.verdict : VERDICT_APPLIED;
-    if (readable)
-        set_reason(&row, hint.reason);
-    quarantine_batch(txn, place->position, false, arrival->received_ms);
-    bool owed = quarantine_of_batch(txn, place->position, &entry) && entry.owed;
-    journal_mend(txn, &row);
-    quarantine_mended(txn, &entry, arrival->received_ms);
-    arrival->mended = true;
-    if (right && has_body && !had_body)
-        store_body(receiver, txn, arrival, place->feed, state, grown);
-    if (owed)
-        send_on(receiver, txn, place, grown);
-    return RECEIVED;
 }
 
 // Whether a batch that leaves a hole goes on from one that is kept as evidence: then nothing of the feed is missing, and the second history
@@ -426,7 +312,7 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
     if (header->first < state.next && journal_place(txn, feed_id, header->first, &place)) {
         struct batch_row row;
         if (!journal_intact(txn, place.position))
-            return mend(receiver, txn, arrival, &place, &state, grown);
+            return receive_mend(receiver, txn, arrival, &place, &state, grown);
         if (journal_read(txn, place.position, &row) && row.first == header->first) {
             held_hash = crypto_hash(TAG_HEADER, row.header);
             held = &held_hash;
@@ -440,7 +326,7 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
         return RECEIVED_FORGED;
     }
     // Of its own, a station gets back what its parent has: a header alone stands, where the body was not to travel that far.
-    bool right = own ? has_body : entitled(receiver, header, &arrival->signer);
+    bool right = own ? has_body : receive_entitled(receiver, header, &arrival->signer);
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
     enum admit admit = feed_admit(&state, &claim, held, body_held, has_body && right);
     // Of a feed with two histories, what goes on from the other one does not show that rows were lost here.
@@ -457,7 +343,7 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
         tell_of_clock(txn, arrival);
         break;
     case ADMIT_BODY:
-        store_body(receiver, txn, arrival, feed_id, &state, grown);
+        receive_body(receiver, txn, arrival, feed_id, &state, grown);
         break;
     case ADMIT_DUPLICATE:
         break;
