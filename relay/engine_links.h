@@ -119,7 +119,7 @@ void links_marks(struct slot *slot, struct txn *txn, struct core_mark *marks, ui
 // The end of our stream of `channel` to the peer; 0 also where that channel comes from it.
 uint64_t links_end(const struct slot *slot, struct txn *txn, unsigned channel);
 
-// ---- sending
+// ---- sending (engine_links_load.c)
 
 // What a load met that is damaged and not in quarantine yet: a batch's row, or an object.
 struct load_damage {
@@ -137,6 +137,7 @@ uint32_t links_load(struct slot *slot, struct txn *txn, unsigned channel, uint64
 // The loaded row at `position`, until the next call here for this channel; drops those before it. NULL: not loaded (any more).
 struct outgoing_row *links_outgoing_find(struct slot *slot, unsigned channel, uint64_t position);
 void links_outgoing_sent(struct slot *slot, unsigned channel, uint64_t position); // its last piece went out
+void links_outgoing_drop(struct slot *slot, unsigned channel);                    // all that is loaded
 
 // ---- receiving
 
