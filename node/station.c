@@ -219,6 +219,7 @@ static enum error_code start_work(struct station *station, bool threaded, struct
         code = ledger_create(&station->ledger, error);
     station->applier = (struct applier){.desk = &station->desk, .restored = station->restored};
     station->receiver = (struct receiver){.restored = station->restored,
+                                          .put_back = station->restored || station->marker.ordinal > 1,
                                           .place = {.self = author.self, .parent = author.parent},
                                           .signers = station->signers,
                                           .context = &station->applier,

@@ -296,6 +296,18 @@ static bool right_way(const struct receiver *receiver, struct txn *txn, const st
     return true;
 }
 
+// Whether the batch comes back the way that it went: from above what a station below signed, or from below what one above did. So does what
+// was damaged here and is fetched again, and nothing else.
+static bool comes_back(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival)
+{
+    bool from_below = arrival->stream == SANJI__STREAM__STREAM_UP, up = arrival->decoded.feed.audience == SANJI__AUDIENCE__UP;
+    const struct certificate *self = receiver->place.self;
+    if (from_below == up)
+        return false;
+    return up ? signers_passes(receiver->signers, txn, &arrival->signer, &self->station, self->unit)
+              : signers_passes(receiver->signers, txn, self, &arrival->signer.station, arrival->signer.unit);
+}
+
 static enum received receive_batch(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
 {
     const struct header *header = &arrival->decoded;
@@ -319,8 +331,11 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
             body_held = row.body.size > 0;
         }
     }
-    if (!direction_allows(receiver, arrival)) // but for what was fetched again, perhaps from two neighbours
-        return held && (body_held || !has_body) && hash_equal(held, &header->hash) ? RECEIVED : RECEIVED_FORGED;
+    // But for what was fetched again, perhaps from two neighbours; a store that was put back since may not have it, nor know that it asked.
+    if (!direction_allows(receiver, arrival)) {
+        bool other = held && !hash_equal(held, &header->hash), whole = held && (body_held || !has_body);
+        return !other && (whole || (receiver->put_back && comes_back(receiver, txn, arrival))) ? RECEIVED : RECEIVED_FORGED;
+    }
     if (!right_way(receiver, txn, arrival, &learn)) {
         alarm_feed(txn, "wrong-way", &arrival->signer, header, arrival->received_ms);
         return RECEIVED_FORGED;

@@ -43,6 +43,7 @@ struct receiver {
     struct author *author; // signs receipts for urgent batches from below; NULL: this station may not sign
     bool salvaged;         // what comes was in this station's journal before, and its rows are read again: it came its way once
     bool restored;         // this station lost what it signed: its own batches come back, from its parent, and are taken
+    bool put_back;         // its store was put back from a copy, now or before: what it had asked for again by then may be new to it
 };
 
 enum received {

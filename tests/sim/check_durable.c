@@ -20,6 +20,16 @@ static bool is_owed_again(struct txn *theirs, const struct stream *stream, const
     return false;
 }
 
+// Whether it is what `site` asked for again before its store was put back: it does not have it, and gets it the way that it came first.
+static bool is_strayed(const struct site *site, struct txn *theirs, const struct stream_row *row, bool down)
+{
+    struct batch_row batch;
+    struct feed_key key;
+    struct feed_state state;
+    return site->doubt && !row->is_object && journal_read(theirs, row->batch, &batch) && feed_read(theirs, batch.feed, &key, &state) &&
+           !station_equal(&key.station, &site->self.station) && down == (key.audience == SANJI__AUDIENCE__UP);
+}
+
 // Whether `from` holds the row of `to`'s stream: the header, or the body too. What came from below and is fetched again from above owes no
 // body on the way down.
 static bool holds(const struct site *site, struct txn *mine, struct txn *theirs, const struct stream_row *row, bool body, bool down)
@@ -61,10 +71,9 @@ static void check_marks(const struct sending *sending, unsigned channel, const s
     while (after < mark->headers && !world->over && stream_read(theirs, &stream, after, &row, 1) == 1 && row.position <= mark->headers) {
         after = row.position;
         // A body that the receiver is not entitled to does not hold its mark back; check_entitled.c knows who is.
-        bool body = after <= mark->bodies;
-        if (after > (body ? seen->bodies : seen->headers) &&
-            !holds(sending->from, mine, theirs, &row, body, stream.stream != SANJI__STREAM__STREAM_UP) &&
-            !is_owed_again(theirs, &stream, &row, mark->headers))
+        bool body = after <= mark->bodies, down = stream.stream != SANJI__STREAM__STREAM_UP;
+        if (after > (body ? seen->bodies : seen->headers) && !holds(sending->from, mine, theirs, &row, body, down) &&
+            !is_owed_again(theirs, &stream, &row, mark->headers) && !is_strayed(sending->from, theirs, &row, down))
             missing(sending, "acknowledges", after);
     }
     txn_abort(mine);

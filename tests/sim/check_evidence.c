@@ -1,5 +1,7 @@
 // Acknowledged means held: a batch that was taken is in the journal or, where another has its place, kept as evidence; a feed is disputed
 // exactly where there is evidence, with an alarm for a person; and what is kept was signed by who it names.
+#include "envelope.pb-c.h"
+#include "link.pb-c.h"
 #include "relay/heads.h"
 #include "tests/sim/check.h"
 
@@ -30,6 +32,13 @@ bool check_keeps(struct txn *at, const struct feed_key *key, const struct batch_
            is_evidence(at, id, &hash);
 }
 
+// What a station asked for again before its store was put back, and does not have now: it comes the way that it came first.
+static bool is_strayed(const struct site *site, const struct arrival *arrival)
+{
+    bool from_below = arrival->stream == SANJI__STREAM__STREAM_UP, up = arrival->decoded.feed.audience == SANJI__AUDIENCE__UP;
+    return site->doubt && from_below != up && !station_equal(&arrival->decoded.feed.station, &site->self.station);
+}
+
 void check_kept(struct site *site, struct txn *txn, const struct arrival *arrival)
 {
     const struct header *header = &arrival->decoded;
@@ -37,7 +46,7 @@ void check_kept(struct site *site, struct txn *txn, const struct arrival *arriva
     struct batch_row row;
     uint64_t position;
     uint32_t id;
-    if (txn_error(txn) != OK || site->rotten)
+    if (txn_error(txn) != OK || site->rotten || is_strayed(site, arrival))
         return;
     bool known = feed_find(txn, &header->feed, &id, &state);
     if (known && journal_find(txn, id, header->first, &position) && journal_read(txn, position, &row) &&

@@ -310,6 +310,7 @@ static void start_work(struct site *site)
     assert(code == OK);
     site->applier = (struct applier){.desk = &site->desk}; // not restored: there are no records behind the figures here
     site->receiver = (struct receiver){.restored = site->restored,
+                                       .put_back = site->restored || site->marker.ordinal > 1,
                                        .place = {.self = author.self, .parent = author.parent},
                                        .signers = site->signers,
                                        .context = site,

@@ -814,6 +814,25 @@ static void fault_29_another_way_brings_nothing_new(void **state)
     arrival_finish(&arrival);
 }
 
+// It asked for a damaged batch again; then its store was put back, and has never heard of it.
+static void fault_17_what_was_asked_for_before_is_passed_over(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen;
+    bench->receiver.put_back = true;
+    pen_init(&pen, village, CASE, UP, NULL);
+    assert_int_equal(bench_take(bench, &pen, 1, "case", county, STREAM_ONE), RECEIVED);
+    pen_init(&pen, county, CONTROL, SUBTREE, NULL);
+    assert_int_equal(bench_take(bench, &pen, 1, "order", village, STREAM_UP), RECEIVED);
+    assert_nothing(bench);                           // each comes the way that it came first
+    pen_init(&pen, village, CONTROL, SUBTREE, NULL); // what never came here
+    assert_refused(bench, &pen, village, STREAM_UP);
+    pen_init(&pen, county, CASE, UP, NULL);
+    assert_refused(bench, &pen, county, STREAM_ONE);
+    pen_init(&pen, &posts[TOWNSHIP], CONTROL, SUBTREE, NULL);
+    assert_refused(bench, &pen, county, STREAM_ONE);
+}
+
 static void fault_27_each_bit_of_a_batch(void **state)
 {
     struct bench *bench = *state;
@@ -1086,6 +1105,7 @@ int main(void)
         RECEIVE_TEST(fault_10_a_header_without_its_body),
         RECEIVE_TEST(fault_10_bodies_are_not_counted_beyond_a_rotten_row),
         RECEIVE_TEST(fault_29_another_way_brings_nothing_new),
+        RECEIVE_TEST(fault_17_what_was_asked_for_before_is_passed_over),
         RECEIVE_TEST(fault_10_what_waited_for_a_rotten_row_follows_it),
         RECEIVE_TEST(fault_10_a_certificate_and_a_document_are_put_back),
         RECEIVE_TEST(fault_10_a_damaged_row_of_the_feed_fails_the_transaction),
