@@ -19,6 +19,8 @@ static uint64_t urgent_end(const struct sending *sending, unsigned number)
 static bool waits(const struct sending *sending)
 {
     const struct line *line = &sending->child->line;
+    if (!check_whole(sending->from))
+        return false; // what follows a damaged row in its feed waits for it
     if (sending->from == sending->child)
         return urgent_end(sending, SANJI__STREAM__STREAM_UP) > line->urgent_sent[SANJI__STREAM__STREAM_UP];
     return urgent_end(sending, SANJI__STREAM__STREAM_DOWN_ALL) > line->urgent_sent[SANJI__STREAM__STREAM_DOWN_ALL] ||
