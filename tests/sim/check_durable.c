@@ -72,8 +72,10 @@ static void check_marks(const struct sending *sending, unsigned channel, const s
         after = row.position;
         // A body that the receiver is not entitled to does not hold its mark back; check_entitled.c knows who is.
         bool body = after <= mark->bodies, down = stream.stream != SANJI__STREAM__STREAM_UP;
-        if (after > (body ? seen->bodies : seen->headers) && !holds(sending->from, mine, theirs, &row, body, down) &&
-            !is_owed_again(theirs, &stream, &row, mark->headers) && !is_strayed(sending->from, theirs, &row, down))
+        if (after <= (body ? seen->bodies : seen->headers) || holds(sending->from, mine, theirs, &row, body, down))
+            continue;
+        uint64_t acknowledged = holds(sending->from, mine, theirs, &row, false, down) ? mark->bodies : mark->headers;
+        if (!is_owed_again(theirs, &stream, &row, acknowledged) && !is_strayed(sending->from, theirs, &row, down))
             missing(sending, "acknowledges", after);
     }
     txn_abort(mine);
