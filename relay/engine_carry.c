@@ -388,8 +388,7 @@ void engine_carry_out(struct engine *engine, const struct core_update *update)
         send_piece(engine, update);
         break;
     case UPDATE_SEND_ACK:
-        link_encode_ack(slot->session, update->channel, update->ack.generation, update->ack.headers, update->ack.bodies,
-                        update->ack.credit_bytes, update->ack.received_position, update->ack.received_offset, &engine->out);
+        link_encode_ack(slot->session, update->channel, &update->ack, &engine->out);
         send_link(engine, update->link, no_body);
         break;
     case UPDATE_SEND_PING:

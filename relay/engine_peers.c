@@ -103,17 +103,11 @@ static void handle_decoded(struct engine *engine, uint32_t link, const struct li
         break;
     case LINK_ACK:
         event.type = EVENT_ACK;
-        event.ack.generation = in->ack.generation;
-        event.ack.headers = in->ack.headers;
-        event.ack.bodies = in->ack.bodies;
-        event.ack.credit_bytes = in->ack.credit_bytes;
-        event.ack.received_position = in->ack.received_position;
-        event.ack.received_offset = in->ack.received_offset;
+        event.ack = in->ack;
         break;
     case LINK_PING:
         event.type = EVENT_PING;
-        event.ping.token = in->ping.token;
-        event.ping.reply = in->ping.reply;
+        event.ping = in->ping;
         break;
     case LINK_ERROR:
         event.type = EVENT_ERROR;

@@ -361,19 +361,18 @@ void link_encode_push(uint64_t session, const struct link_push *from, struct buf
     finish(&message, SANJI__LINK_MESSAGE__MESSAGE_PUSH, session, ret);
 }
 
-void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes,
-                     uint64_t received_position, uint32_t received_offset, struct buffer *ret)
+void link_encode_ack(uint64_t session, unsigned channel, const struct core_ack *from, struct buffer *ret)
 {
     Sanji__LinkMessage message = SANJI__LINK_MESSAGE__INIT;
     Sanji__Ack ack = SANJI__ACK__INIT;
     ack.stream = core_channel_stream(channel);
     ack.lane = core_channel_lane(channel);
-    ack.generation = generation;
-    ack.headers = headers;
-    ack.bodies = bodies;
-    ack.credit_bytes = credit_bytes;
-    ack.received_position = received_position;
-    ack.received_offset = received_offset;
+    ack.generation = from->generation;
+    ack.headers = from->headers;
+    ack.bodies = from->bodies;
+    ack.credit_bytes = from->credit_bytes;
+    ack.received_position = from->received_position;
+    ack.received_offset = from->received_offset;
     message.ack = &ack;
     finish(&message, SANJI__LINK_MESSAGE__MESSAGE_ACK, session, ret);
 }

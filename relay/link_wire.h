@@ -40,14 +40,8 @@ struct link_in {
             bool is_object;
             struct bytes header, signature;
         } push; // the body is the second frame
-        struct {
-            uint64_t generation, headers, bodies, received_position;
-            uint32_t received_offset, credit_bytes;
-        } ack;
-        struct {
-            uint64_t token;
-            bool reply;
-        } ping;
+        struct core_ack ack;
+        struct core_ping ping;
         struct {
             uint32_t fault, retry_ms;
             struct bytes detail;
@@ -94,8 +88,7 @@ struct link_push {
 // The parent's word on the child's next incarnation. At most HEADS_PAGE_MAX heads.
 void link_encode_grant(uint64_t session, uint32_t ordinal, const struct head *heads, uint32_t count, struct buffer *ret);
 void link_encode_push(uint64_t session, const struct link_push *push, struct buffer *ret);
-void link_encode_ack(uint64_t session, unsigned channel, uint64_t generation, uint64_t headers, uint64_t bodies, uint32_t credit_bytes,
-                     uint64_t received_position, uint32_t received_offset, struct buffer *ret);
+void link_encode_ack(uint64_t session, unsigned channel, const struct core_ack *from, struct buffer *ret);
 // `claim`: at most HEADS_CLAIM_MAX bytes; `signature`: SIGNATURE_SIZE.
 void link_encode_signed_heads(uint64_t session, struct bytes claim, const uint8_t *signature, struct buffer *ret);
 void link_encode_ping(uint64_t session, uint64_t token, bool reply, struct buffer *ret);

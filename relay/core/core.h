@@ -100,6 +100,22 @@ struct core_piece {
     struct hash name; // header hash or object hash; zero in pieces with offset > 0
 };
 
+// What one side sends and the other gets.
+struct core_ack {
+    uint64_t generation, headers, bodies;
+    uint32_t credit_bytes;
+    uint64_t received_position;
+    uint32_t received_offset;
+};
+struct core_ping {
+    uint64_t token;
+    bool reply;
+};
+struct core_error {
+    uint32_t fault;
+    uint32_t retry_ms;
+};
+
 enum core_event_type {
     // from the shell
     EVENT_TICK,        // time passed; give one at core_deadline()
@@ -147,20 +163,9 @@ struct core_event {
         } add;
         const struct core_hello *hello;
         struct core_piece piece;
-        struct {
-            uint64_t generation, headers, bodies;
-            uint32_t credit_bytes;
-            uint64_t received_position;
-            uint32_t received_offset;
-        } ack;
-        struct {
-            uint64_t token;
-            bool reply;
-        } ping;
-        struct {
-            uint32_t fault;
-            uint32_t retry_ms;
-        } error;
+        struct core_ack ack;
+        struct core_ping ping;
+        struct core_error error;
         // scanned: position looked at so far, also of rows left out; more: the stream goes on beyond `scanned`. Rows are ascending,
         // load.after < position <= scanned, at most load.max. Answer a load before the next event about its link, so that answers
         // never meet another load; an answer that nobody waits for any more is ignored.
@@ -220,20 +225,9 @@ struct core_update {
             uint64_t generation, after, position;
             uint32_t offset, length;
         } piece;
-        struct {
-            uint64_t generation, headers, bodies;
-            uint32_t credit_bytes;
-            uint64_t received_position;
-            uint32_t received_offset;
-        } ack;
-        struct {
-            uint64_t token;
-            bool reply;
-        } ping;
-        struct {
-            uint32_t fault;
-            uint32_t retry_ms;
-        } error;
+        struct core_ack ack;
+        struct core_ping ping;
+        struct core_error error;
         struct {
             uint64_t after;
             uint32_t max;

@@ -495,10 +495,15 @@ static void speak(struct input *input)
     heads[0].last = rows[0].hash;
     heads[1].last = rows[1].hash;
     switch ((choice >> 3) % 6) {
-    case 0:
-        link_encode_ack(session, channel, choice & 128 ? 5 : 6, input_byte(input) % 16, input_byte(input) % 16, choice & 64 ? 0 : 1 << 20,
-                        input_byte(input) % 4, input_byte(input) * 100u, &wire);
+    case 0: {
+        struct core_ack ack = {.generation = choice & 128 ? 5 : 6, .credit_bytes = choice & 64 ? 0 : 1 << 20};
+        ack.headers = input_byte(input) % 16;
+        ack.bodies = input_byte(input) % 16;
+        ack.received_position = input_byte(input) % 4;
+        ack.received_offset = input_byte(input) * 100u;
+        link_encode_ack(session, channel, &ack, &wire);
         break;
+    }
     case 1:
         link_encode_heads(session, channel, heads, choice & 64 ? 0 : 2, choice & 128, false, &wire);
         break;

@@ -34,8 +34,7 @@ static void encode(const struct link_in *in, struct buffer *ret)
         link_encode_heads(in->session, in->channel, in->heads.heads, in->heads.count, in->heads.last, in->heads.want, ret);
         break;
     case LINK_ACK:
-        link_encode_ack(in->session, in->channel, in->ack.generation, in->ack.headers, in->ack.bodies, in->ack.credit_bytes,
-                        in->ack.received_position, in->ack.received_offset, ret);
+        link_encode_ack(in->session, in->channel, &in->ack, ret);
         break;
     case LINK_PING:
         link_encode_ping(in->session, in->ping.token, in->ping.reply, ret);

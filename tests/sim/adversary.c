@@ -123,11 +123,13 @@ static void forge_ack(struct site *from, const struct link_in *in, struct buffer
 {
     if (!chance(FORGED_ACK_IN_1000))
         return;
-    uint64_t ahead = 1 + random_below(AHEAD_MAX), headers = in->ack.headers + ahead;
+    uint64_t ahead = 1 + random_below(AHEAD_MAX);
+    struct core_ack ack = in->ack;
+    ack.headers += ahead;
+    ack.bodies = ack.headers;
     buffer_clear(message);
-    link_encode_ack(in->session, in->channel, in->ack.generation, headers, headers, in->ack.credit_bytes, in->ack.received_position,
-                    in->ack.received_offset, message);
-    acted(from, SIM_FAULT_ackforge, headers, ahead);
+    link_encode_ack(in->session, in->channel, &ack, message);
+    acted(from, SIM_FAULT_ackforge, ack.headers, ahead);
 }
 
 // ---- old: what was sent long ago, as if it came now

@@ -150,22 +150,15 @@ static void carry_out(struct world *world, unsigned index, const struct core_upd
     case UPDATE_SEND_ACK:
         check_ack(world, half, update);
         out.event.type = EVENT_ACK;
-        out.event.ack.generation = update->ack.generation;
-        out.event.ack.headers = update->ack.headers;
-        out.event.ack.bodies = update->ack.bodies;
-        out.event.ack.credit_bytes = update->ack.credit_bytes;
-        out.event.ack.received_position = update->ack.received_position;
-        out.event.ack.received_offset = update->ack.received_offset;
+        out.event.ack = update->ack;
         break;
     case UPDATE_SEND_PING:
         out.event.type = EVENT_PING;
-        out.event.ping.token = update->ping.token;
-        out.event.ping.reply = update->ping.reply;
+        out.event.ping = update->ping;
         break;
     case UPDATE_SEND_ERROR:
         out.event.type = EVENT_ERROR;
-        out.event.error.fault = update->error.fault;
-        out.event.error.retry_ms = update->error.retry_ms;
+        out.event.error = update->error;
         break;
     case UPDATE_LOAD:
         load(world, index, update);

@@ -215,7 +215,7 @@ static void ack_ping_and_error(void **state)
 {
     struct wire *wire = *state;
     for (unsigned channel = 0; channel < CORE_CHANNELS; channel++) {
-        link_encode_ack(session, channel, 1, 2, UINT64_MAX, 4, 5, UINT32_MAX, &wire->bytes);
+        link_encode_ack(session, channel, &(struct core_ack){1, 2, UINT64_MAX, 4, 5, UINT32_MAX}, &wire->bytes);
         struct link_in *in = round_trip(wire, 0, LINK_ACK);
         assert_true(in->channel == channel && in->ack.generation == 1 && in->ack.headers == 2 && in->ack.bodies == UINT64_MAX);
         assert_true(in->ack.credit_bytes == 4 && in->ack.received_position == 5 && in->ack.received_offset == UINT32_MAX);
