@@ -35,9 +35,9 @@ static enum error_code check(const char *directory, const struct scrub_report *r
         return scrub_advice(directory, report, error);
     if (report->damaged > report->count)
         return error_set(error, ERR_CORRUPT,
-                         tr("%s: %llu rows are damaged: put a copy back, or run 'sanji rebuild DIR --salvage'",
-                            "%s：有 %llu 行损坏：请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
-                         directory, (unsigned long long)report->damaged);
+                         tr("%s: %llu rows are damaged: put a copy back, or run 'sanji rebuild %s --salvage'",
+                            "%s：有 %llu 行损坏：请恢复副本，或执行 'sanji rebuild %s --salvage'"),
+                         directory, (unsigned long long)report->damaged, directory);
     for (uint32_t i = 0; i < report->count; i++) {
         enum table table = report->found[i].table;
         if (table == TABLE_JOURNAL || table == TABLE_OBJECTS)
@@ -48,9 +48,11 @@ static enum error_code check(const char *directory, const struct scrub_report *r
         if (!is_view(table) && !may_go(table) && table != TABLE_COPIES)
             return error_set(
                 error, ERR_CORRUPT,
-                tr("%s: a row of table %s is damaged, which can't be made again: put a copy back, or run 'sanji rebuild DIR --salvage'",
-                   "%s：表 %s 中有一行损坏且无法重新生成：请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
-                directory, table_name(table));
+                tr("%s: a row of table %s is damaged, which is no view and can't be made again in place; nothing was changed. Put a copy "
+                   "back, or run 'sanji rebuild %s --salvage', which makes a new store of every whole row",
+                   "%s：表 %s 中有一行损坏，该表不是视图，无法就地重新生成；未作任何更改。请恢复副本，或执行 "
+                   "'sanji rebuild %s --salvage'，用所有完好的行建立新存储"),
+                directory, table_name(table), directory);
     }
     return OK;
 }

@@ -7,6 +7,6 @@ struct rebuild_report {
     uint64_t dropped; // damaged rows that come again by themselves (marks of links, parts of bodies) or that nothing needs
 };
 // No node may run there (ERR_BUSY). ERR_CORRUPT, and nothing is changed: the tree is damaged; rows of the journal are (the running node
-// fetches them again, and then this works); or what no journal gives back is (feeds, streams, what says whose station it is). Needs the
-// keys, and room for the views twice. Errors as station_verify_dir() and txn_commit().
+// fetches them again, and then this works); or what is no view is (feeds, streams, peers, receipts, evidence, whose station it is:
+// station_salvage() makes a new store). Needs the keys, and room for the views twice. Errors as station_verify_dir() and txn_commit().
 enum error_code station_rebuild(const char *directory, struct rebuild_report *ret, struct error *error);

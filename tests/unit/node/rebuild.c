@@ -9,6 +9,7 @@
 #include "node/scrub.h"
 #include "relay/heads.h"
 #include "relay/row.h"
+#include "tests/must.h"
 #include "tests/unit/node/stations.h"
 
 enum { KEY_MAX = 512 };
@@ -16,12 +17,6 @@ enum { KEY_MAX = 512 };
 static struct stations stations;
 static struct rebuild_report report;
 static struct verify_report verified;
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
-}
 
 static int setup(void **context)
 {
@@ -206,10 +201,13 @@ static void what_the_journal_does_not_give_back_is_refused(void **context)
     (void)context;
     struct buffer before = {0}, after = {0};
     static const enum table others[] = {TABLE_META, TABLE_FEEDS, TABLE_STREAMS};
+    char advice[300];
+    snprintf(advice, sizeof advice, "'sanji rebuild %s --salvage'", stations.root);
     for (unsigned i = 0; i < 3; i++) {
         dump(&before);
         rot(others[i]);
         refuses(ERR_CORRUPT, table_name(others[i]));
+        refuses(ERR_CORRUPT, advice);
         rot(others[i]); // and back
         dump(&after);
         assert_true(bytes_equal(buffer_bytes(&before), buffer_bytes(&after)));
