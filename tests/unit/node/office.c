@@ -7,6 +7,7 @@
 #include "envelope.pb-c.h"
 #include "node/ledger_rows.h"
 #include "record.pb-c.h"
+#include "tests/must.h"
 
 // 2024-06-15T00:00Z
 static const uint64_t now_ms = UINT64_C(1718409600000);
@@ -117,12 +118,6 @@ static void free_codebook(struct codebook *codebook)
 }
 
 // ---- stations
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
-}
 
 static void enrol(struct office *office, struct certificate *certificate, struct secret_key *key, const char *unit, uint64_t term,
                   uint32_t ordinal, bool root, struct buffer *wire)

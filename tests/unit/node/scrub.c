@@ -7,16 +7,11 @@
 #include <unistd.h>
 
 #include "relay/language.h"
+#include "tests/must.h"
 #include "tests/unit/node/stations.h"
 
 static struct stations stations;
 static struct scrub_report report;
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
-}
 
 // Records of persons and money, entered values, statements: rows in most tables.
 static int setup(void **context)

@@ -10,6 +10,7 @@
 #include "relay/keyring.h"
 #include "relay/language.h"
 #include "tests/directory.h"
+#include "tests/must.h"
 
 static struct stations stations;
 
@@ -26,12 +27,6 @@ static int teardown(void **context)
     stations_end(&stations);
     language_set(LANGUAGE_EN);
     return 0;
-}
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
 }
 
 static void contains(const struct error *error, const char *text)

@@ -17,6 +17,7 @@
 #include "record.pb-c.h"
 #include "relay/identity.h"
 #include "tests/directory.h"
+#include "tests/must.h"
 
 const char stations_units[] = "code,name,tier,parent_code\n"
                               "C,County,county,\nT1,Town 1,township,C\nV1,Village 1,village,T1\nV2,Village 2,village,T1\n"
@@ -59,12 +60,6 @@ const char stations_codebook[] =
     "  - {id: children, kind: stock, of: child, by: [age], count: 人, zh: 儿童, en: children}\n"
     "  - {id: funds, kind: flow, of: money, value: amount, by: [source], count: 元, zh: 资金, en: funds}\n"
     "  - {id: teams, kind: entered, count: 个, every: [month], for_tier: county, zh: 队伍, en: teams}\n";
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
-}
 
 // ---- directories
 

@@ -11,6 +11,7 @@
 #include "record.pb-c.h"
 #include "relay/language.h"
 #include "relay/row.h"
+#include "tests/must.h"
 
 static struct stations stations;
 static struct verify_report report;
@@ -18,12 +19,6 @@ static struct store *store; // while damage is planted
 static struct txn *txn;
 static struct hash funds, v3_certificate, document;
 static uint64_t own_last, v3_first, v3_last; // positions
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
-}
 
 // ---- a sound store: records, entered values, and what two other stations said
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "relay/receipt.h"
+#include "tests/must.h"
 
 // A station that verify reads in slices of 500 rows, while another process has it open and writes between any two of them: what the test
 // wants, when verify tells how far it is.
@@ -28,12 +29,6 @@ static pid_t writer, tester;
 static int ask = -1, answer = -1;
 static unsigned calls, restarts; // of progress
 static uint64_t before;          // how far it was
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
-}
 
 static void open_station(void)
 {

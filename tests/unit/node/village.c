@@ -9,6 +9,7 @@
 #include "envelope.pb-c.h"
 #include "relay/batch.h"
 #include "relay/route.h"
+#include "tests/must.h"
 
 static const char units_csv[] = "code,name,tier,parent_code,valid_from\n"
                                 "C,县,county,,\nT,镇,township,C,\nV1,一村,village,T,2015-01-01\nH,一组,hamlet,V1,\nV2,二村,village,T,\n";
@@ -155,12 +156,6 @@ static const char codebook_yaml[] =
     "  - {id: points, kind: flow, of: assess, value: \"score / 4\", count: 分, zh: 分, en: points}\n"
     "  - {id: funds, kind: flow, of: money, value: amount, by: [source], count: 元, zh: 资金, en: funds}\n"
     "  - {id: units, kind: stock, of: unit, where: \"state == 'active'\", count: 个, zh: 单位数, en: units}\n";
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
-}
 
 struct codebook *test_codebook(void)
 {

@@ -2,18 +2,13 @@
 #include "relay/receipt.h"
 
 #include "relay/codec.h"
+#include "tests/must.h"
 #include "tests/unit/relay/station_fixture.h"
 
 enum { UP = SANJI__AUDIENCE__UP, STATION = SANJI__AUDIENCE__STATION, URGENT = SANJI__LANE__URGENT, CASE = SANJI__LANE__CASE };
 enum { STREAM_UP = SANJI__STREAM__STREAM_UP, STREAM_ONE = SANJI__STREAM__STREAM_DOWN_ONE };
 enum { WITHIN_MS = 7200000 };
 static const uint64_t now_ms = UINT64_C(1718409600000); // 2024-06-15T00:00Z, the fixture's
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
-}
 
 static struct post posts[POSTS];
 static const struct post *const county = &posts[COUNTY], *const township = &posts[TOWNSHIP], *const village = &posts[VILLAGE];

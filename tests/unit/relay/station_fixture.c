@@ -1,14 +1,9 @@
 #include "tests/unit/relay/station_fixture.h"
 
+#include "tests/must.h"
 #include "tests/samples.h"
 
 static const uint64_t now_ms = UINT64_C(1718409600000); // 2024-06-15T00:00Z
-
-static void must(enum error_code code, const struct error *error)
-{
-    if (code != OK)
-        fail_msg("%s: %s", error_name(code), error->detail);
-}
 
 // ---- posts
 
