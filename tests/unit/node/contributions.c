@@ -6,22 +6,6 @@
 
 #include "node/contributions.h"
 
-static struct codebook *codebook;
-
-static int load(void **state)
-{
-    (void)state;
-    codebook = test_codebook();
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    codebook_destroy(codebook);
-    return 0;
-}
-
 static uint64_t random_state = 7;
 static uint32_t random_below(uint32_t limit)
 {
@@ -459,5 +443,5 @@ int main(void)
         cmocka_unit_test(stocks_belong_to_the_custodian),
         cmocka_unit_test(subtract_sums_and_drops_zeros),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, codebook_setup, codebook_teardown);
 }

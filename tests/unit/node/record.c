@@ -8,22 +8,6 @@
 #include "node/record_value.h"
 #include "record.pb-c.h"
 
-static struct codebook *codebook;
-
-static int load(void **state)
-{
-    (void)state;
-    codebook = test_codebook();
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    codebook_destroy(codebook);
-    return 0;
-}
-
 static struct record make(const char *form, struct value *values)
 {
     struct record record = {.id = {1, 2},
@@ -265,5 +249,5 @@ int main(void)
         cmocka_unit_test(sections_have_a_limit),
         cmocka_unit_test(order_is_by_date_then_recording_then_id),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, codebook_setup, codebook_teardown);
 }

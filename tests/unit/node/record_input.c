@@ -5,22 +5,7 @@
 
 #include "node/record_input.h"
 
-static struct codebook *codebook;
 static struct error error;
-
-static int load(void **state)
-{
-    (void)state;
-    codebook = test_codebook();
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    codebook_destroy(codebook);
-    return 0;
-}
 
 // Reads everything; the last record stays in `last`. Returns how many, or -1 with `error`.
 static struct record_draft last;
@@ -146,5 +131,5 @@ int main(void)
         cmocka_unit_test(places_of_json_errors), cmocka_unit_test(withdrawals),
         cmocka_unit_test(keys_may_be_numbers),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, codebook_setup, codebook_teardown);
 }

@@ -1,26 +1,7 @@
 // Whose key seals a section, who is granted it, how far it goes.
 #include "tests/unit/node/village.h"
 
-#include <stdlib.h>
-
 #include "node/record_keys.h"
-
-static int open_village(void **state)
-{
-    struct village *village = calloc(1, sizeof *village);
-    assert_non_null(village);
-    village_open(village);
-    village_begin(village);
-    *state = village;
-    return 0;
-}
-
-static int close_village(void **state)
-{
-    village_close(*state);
-    free(*state);
-    return 0;
-}
 
 static const struct form *form_named(const struct village *village, const char *id)
 {
@@ -116,7 +97,7 @@ static void a_vanished_key_is_not_granted(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, open_village, close_village)
+#define test(name) cmocka_unit_test_setup_teardown(name, village_setup_begun, village_teardown)
     const struct CMUnitTest tests[] = {test(owners), test(reach_ends_at_the_highest_reader), test(keys_are_made_once_and_granted_as_needed),
                                        test(a_row_without_a_key_gets_one), test(a_vanished_key_is_not_granted)};
     return cmocka_run_group_tests(tests, NULL, NULL);

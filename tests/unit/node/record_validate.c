@@ -5,26 +5,16 @@
 #include "node/record_value.h"
 #include "relay/language.h"
 
-static struct codebook *codebook;
 static struct value values[FIELDS_MAX], props[PROPS_MAX], prior[FIELDS_MAX];
 static struct surroundings around;
 static struct finding finding;
 static struct arena arena;
 static int32_t at;
 
-static int load(void **state)
-{
-    (void)state;
-    codebook = test_codebook();
-    return 0;
-}
-
 static int unload(void **state)
 {
-    (void)state;
-    codebook_destroy(codebook);
     arena_finish(&arena);
-    return 0;
+    return codebook_teardown(state);
 }
 
 static void begin(const char *form)
@@ -163,5 +153,5 @@ int main(void)
         cmocka_unit_test(need_and_show_depend_on_values),   cmocka_unit_test(checks_show_their_rule),
         cmocka_unit_test(retired_codes_end_with_their_day), cmocka_unit_test(dates_have_bounds),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, codebook_setup, unload);
 }

@@ -7,22 +7,12 @@
 #include "node/record_value.h"
 #include "relay/language.h"
 
-static struct codebook *codebook;
 static struct arena arena;
-
-static int load(void **state)
-{
-    (void)state;
-    codebook = test_codebook();
-    return 0;
-}
 
 static int unload(void **state)
 {
-    (void)state;
-    codebook_destroy(codebook);
     arena_finish(&arena);
-    return 0;
+    return codebook_teardown(state);
 }
 
 static const struct field *field_named(const char *id)
@@ -239,5 +229,5 @@ int main(void)
         cmocka_unit_test(positions),
         cmocka_unit_test(long_texts_are_cut_in_messages),
     };
-    return cmocka_run_group_tests(tests, load, unload);
+    return cmocka_run_group_tests(tests, codebook_setup, unload);
 }

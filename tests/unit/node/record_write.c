@@ -2,26 +2,9 @@
 #include "tests/unit/node/village.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "envelope.pb-c.h"
 #include "node/subjects.h"
-
-static int open_village(void **state)
-{
-    struct village *village = calloc(1, sizeof *village);
-    assert_non_null(village);
-    village_open(village);
-    *state = village;
-    return 0;
-}
-
-static int close_village(void **state)
-{
-    village_close(*state);
-    free(*state);
-    return 0;
-}
 
 struct order {
     unsigned grants, records, grants_after;
@@ -94,7 +77,7 @@ static void a_failed_transaction_says_so(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, open_village, close_village)
+#define test(name) cmocka_unit_test_setup_teardown(name, village_setup, village_teardown)
     const struct CMUnitTest tests[] = {test(a_big_request_makes_few_batches), test(nothing_is_written_when_a_key_is_gone),
                                        test(a_failed_transaction_says_so)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,22 +9,6 @@
 #include "record.pb-c.h"
 #include "relay/receipt.h"
 
-static int open_village(void **state)
-{
-    struct village *village = calloc(1, sizeof *village);
-    assert_non_null(village);
-    village_open(village);
-    *state = village;
-    return 0;
-}
-
-static int close_village(void **state)
-{
-    village_close(*state);
-    free(*state);
-    return 0;
-}
-
 static const char *after_place(const char *detail)
 {
     static const char place[] = "test.json:1:";
@@ -795,7 +779,7 @@ static void replay_tells_what_it_cannot_read(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, open_village, close_village)
+#define test(name) cmocka_unit_test_setup_teardown(name, village_setup, village_teardown)
     const struct CMUnitTest tests[] = {
         test(a_child_comes_on_file_and_is_counted),
         test(key_names_the_same_subject_again),

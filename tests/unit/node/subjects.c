@@ -1,26 +1,7 @@
 // Rows of subjects and records: what is written comes back, damage is found, edges follow their subject.
 #include "tests/unit/node/village.h"
 
-#include <stdlib.h>
-
 #include "node/subjects.h"
-
-static int open_village(void **state)
-{
-    struct village *village = calloc(1, sizeof *village);
-    assert_non_null(village);
-    village_open(village);
-    village_begin(village);
-    *state = village;
-    return 0;
-}
-
-static int close_village(void **state)
-{
-    village_close(*state);
-    free(*state);
-    return 0;
-}
 
 static void edges_follow_their_subject(void **state)
 {
@@ -125,7 +106,7 @@ static void fault_29_a_section_opens_only_in_its_place(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, open_village, close_village)
+#define test(name) cmocka_unit_test_setup_teardown(name, village_setup_begun, village_teardown)
     const struct CMUnitTest tests[] = {test(edges_follow_their_subject), test(records_come_back), test(fault_10_damage_is_found_on_reading),
                                        test(fault_29_a_section_opens_only_in_its_place)};
     return cmocka_run_group_tests(tests, NULL, NULL);

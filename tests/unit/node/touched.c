@@ -1,26 +1,7 @@
 // The set of subjects that a transaction touches.
 #include "tests/unit/node/village.h"
 
-#include <stdlib.h>
-
 #include "node/touched.h"
-
-static int open_village(void **state)
-{
-    struct village *village = calloc(1, sizeof *village);
-    assert_non_null(village);
-    village_open(village);
-    village_begin(village);
-    *state = village;
-    return 0;
-}
-
-static int close_village(void **state)
-{
-    village_close(*state);
-    free(*state);
-    return 0;
-}
 
 static struct record *make(const struct village *village, struct arena *arena, const char *form, uint8_t id, uint32_t revision, int32_t at)
 {
@@ -146,7 +127,7 @@ static void memory_has_a_limit(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, open_village, close_village)
+#define test(name) cmocka_unit_test_setup_teardown(name, village_setup_begun, village_teardown)
     const struct CMUnitTest tests[] = {test(many_subjects_are_found_again), test(records_keep_their_order),
                                        test(what_was_before_comes_from_the_store), test(memory_has_a_limit)};
     return cmocka_run_group_tests(tests, NULL, NULL);

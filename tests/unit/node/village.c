@@ -159,10 +159,27 @@ static const char codebook_yaml[] =
 
 struct codebook *test_codebook(void)
 {
-    struct codebook *codebook = NULL;
+    struct codebook *loaded = NULL;
     struct error error = {0};
-    must(codebook_load(bytes_of_text(codebook_yaml), "test.yaml", &codebook, &error), &error);
-    return codebook;
+    must(codebook_load(bytes_of_text(codebook_yaml), "test.yaml", &loaded, &error), &error);
+    return loaded;
+}
+
+struct codebook *codebook;
+
+int codebook_setup(void **state)
+{
+    (void)state;
+    codebook = test_codebook();
+    return 0;
+}
+
+int codebook_teardown(void **state)
+{
+    (void)state;
+    codebook_destroy(codebook);
+    codebook = NULL;
+    return 0;
 }
 
 int32_t day_of(const char *date)
@@ -272,6 +289,29 @@ void village_close(struct village *village)
 }
 
 // ---- transactions
+
+int village_setup(void **state)
+{
+    struct village *village = calloc(1, sizeof *village);
+    assert_non_null(village);
+    village_open(village);
+    *state = village;
+    return 0;
+}
+
+int village_setup_begun(void **state)
+{
+    village_setup(state);
+    village_begin(*state);
+    return 0;
+}
+
+int village_teardown(void **state)
+{
+    village_close(*state);
+    free(*state);
+    return 0;
+}
 
 void village_begin(struct village *village)
 {

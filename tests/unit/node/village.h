@@ -35,9 +35,16 @@ struct village {
 };
 
 struct codebook *test_codebook(void); // for codebook_destroy(); fails the test when it does not load
+extern struct codebook *codebook;     // of a group of tests, between these two
+int codebook_setup(void **state);
+int codebook_teardown(void **state);
 
 void village_open(struct village *village); // unit V1; V2 lies beside it, T above, C at the top; H below V1 has no station
 void village_close(struct village *village);
+// For a test of its own: *state is the village.
+int village_setup(void **state);
+int village_setup_begun(void **state); // and a transaction is open
+int village_teardown(void **state);
 void village_begin(struct village *village);
 void village_commit(struct village *village);
 void village_abort(struct village *village);

@@ -17,8 +17,6 @@ enum { CASE = SANJI__LANE__CASE, CONTROL = SANJI__LANE__CONTROL, AGGREGATE = SAN
 enum { WAIT_S = 100, LOG_MAX = 16 * 1024 };
 static const char anywhere[] = "tcp://127.0.0.1:0";
 
-static struct post posts[POSTS];
-
 // The bench comes first: its callbacks get the node.
 struct node {
     struct bench bench;

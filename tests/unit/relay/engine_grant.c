@@ -6,7 +6,6 @@
 
 enum { CHILD = 1, LINKS_USED, CALLS_MAX = 16, OLD_ROUTE = 7, NEW_ROUTE = 8, SILENCE_MS = 30 * 1000 };
 
-static struct post posts[POSTS];
 static struct bench bench;
 static struct engine *engine;
 

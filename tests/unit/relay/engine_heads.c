@@ -9,7 +9,7 @@ enum { URGENT = SANJI__LANE__URGENT, CASE = SANJI__LANE__CASE, CONTROL = SANJI__
 enum { STREAM_UP = SANJI__STREAM__STREAM_UP, STREAM_ALL = SANJI__STREAM__STREAM_DOWN_ALL };
 enum { PARENT, FIRST, SECOND, LINKS_USED, SENT_MAX = 1024, CALLS_MAX = 16, MINUTE = 60 * 1000, HOUR = 60 * MINUTE };
 
-static struct post posts[POSTS], second;
+static struct post second;
 static struct bench bench;
 static struct engine *engine;
 static const struct post *const province = &posts[PROVINCE], *const county = &posts[COUNTY], *const township = &posts[TOWNSHIP],

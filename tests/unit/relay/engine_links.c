@@ -7,7 +7,6 @@ enum { CASE = SANJI__LANE__CASE, CONTROL = SANJI__LANE__CONTROL };
 enum { STREAM_UP = SANJI__STREAM__STREAM_UP, STREAM_ALL = SANJI__STREAM__STREAM_DOWN_ALL, STREAM_ONE = SANJI__STREAM__STREAM_DOWN_ONE };
 enum { LINKS_MAX = 4, GENERATION = 5 };
 
-static struct post posts[POSTS];
 static const unsigned up = CASE - 1; // the channel of the case lane upward
 
 struct book {

@@ -7,28 +7,16 @@ enum { UP = SANJI__AUDIENCE__UP, SUBTREE = SANJI__AUDIENCE__SUBTREE, STATION = S
 enum { URGENT = SANJI__LANE__URGENT, CASE = SANJI__LANE__CASE, CONTROL = SANJI__LANE__CONTROL };
 enum { STREAM_UP = SANJI__STREAM__STREAM_UP, STREAM_ALL = SANJI__STREAM__STREAM_DOWN_ALL, STREAM_ONE = SANJI__STREAM__STREAM_DOWN_ONE };
 
-static struct post posts[POSTS];
 static const struct post *const county = &posts[COUNTY], *const township = &posts[TOWNSHIP], *const village = &posts[VILLAGE];
 
 static int setup(void **state)
 {
-    struct bench *bench = calloc(1, sizeof *bench);
-    posts_init(posts);
-    bench_open(bench, posts, TOWNSHIP, NULL);
+    struct bench *bench = bench_setup(state, TOWNSHIP);
     bench_store_certificate(bench, village);
-    *state = bench;
     return 0;
 }
 
-static int teardown(void **state)
-{
-    bench_close(*state);
-    posts_finish(posts);
-    free(*state);
-    return 0;
-}
-
-#define HEADS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define HEADS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, bench_teardown)
 
 static struct heads claim_of(const struct post *post)
 {

@@ -6,7 +6,6 @@ enum { UP = SANJI__AUDIENCE__UP, SUBTREE = SANJI__AUDIENCE__SUBTREE, CASE = SANJ
 enum { STREAM_UP = SANJI__STREAM__STREAM_UP, STREAM_ONE = SANJI__STREAM__STREAM_DOWN_ONE };
 enum { NOW = 1700000000 };
 
-static struct post posts[POSTS];
 static const struct post *const township = &posts[TOWNSHIP], *const village = &posts[VILLAGE];
 
 // The township, which holds what the village sent, and the village, whose store is empty: as if put back from the first day.

@@ -6,7 +6,6 @@
 enum { URGENT = SANJI__LANE__URGENT, STATION = SANJI__AUDIENCE__STATION, UP = SANJI__AUDIENCE__UP };
 static const uint64_t now_ms = UINT64_C(1718409600000); // 2024-06-15T00:00Z, the fixture's
 
-static struct post posts[POSTS];
 static const struct post *const county = &posts[COUNTY], *const township = &posts[TOWNSHIP], *const village = &posts[VILLAGE];
 
 struct hall {

@@ -7,7 +7,6 @@
 #include "tests/samples.h"
 #include "tests/unit/relay/station_fixture.h"
 
-static struct post posts[POSTS];
 static const uint64_t now_ms = UINT64_C(1718409600000), hour_ms = 3600 * 1000;
 static const char unit[] = "321081100203";
 

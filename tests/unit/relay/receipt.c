@@ -10,7 +10,6 @@ enum { STREAM_UP = SANJI__STREAM__STREAM_UP, STREAM_ONE = SANJI__STREAM__STREAM_
 enum { WITHIN_MS = 7200000 };
 static const uint64_t now_ms = UINT64_C(1718409600000); // 2024-06-15T00:00Z, the fixture's
 
-static struct post posts[POSTS];
 static const struct post *const county = &posts[COUNTY], *const township = &posts[TOWNSHIP], *const village = &posts[VILLAGE];
 
 struct three {

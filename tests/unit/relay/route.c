@@ -6,28 +6,15 @@ enum { UP = SANJI__AUDIENCE__UP, SUBTREE = SANJI__AUDIENCE__SUBTREE, STATION = S
 enum { CASE = SANJI__LANE__CASE, BULK = SANJI__LANE__BULK, URGENT = SANJI__LANE__URGENT };
 enum { STREAM_UP = SANJI__STREAM__STREAM_UP, STREAM_ALL = SANJI__STREAM__STREAM_DOWN_ALL, STREAM_ONE = SANJI__STREAM__STREAM_DOWN_ONE };
 
-static struct post posts[POSTS];
-
 static int setup(void **state)
 {
-    struct bench *bench = calloc(1, sizeof *bench);
-    posts_init(posts);
-    bench_open(bench, posts, COUNTY, NULL);
+    struct bench *bench = bench_setup(state, COUNTY);
     bench_store_certificate(bench, &posts[TOWNSHIP]);
     bench_store_certificate(bench, &posts[VILLAGE]);
-    *state = bench;
     return 0;
 }
 
-static int teardown(void **state)
-{
-    bench_close(*state);
-    posts_finish(posts);
-    free(*state);
-    return 0;
-}
-
-#define ROUTE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ROUTE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, bench_teardown)
 
 // Routes a batch of `signer`, said to stand at journal position `position`.
 static void route(struct bench *bench, const struct post *signer, unsigned lane, unsigned audience, const struct station_id *addressee,

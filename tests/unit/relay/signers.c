@@ -2,26 +2,13 @@
 
 #include "tests/unit/relay/station_fixture.h"
 
-static struct post posts[POSTS];
-
 static int setup(void **state)
 {
-    struct bench *bench = calloc(1, sizeof *bench);
-    posts_init(posts);
-    bench_open(bench, posts, PROVINCE, NULL); // has its own record only
-    *state = bench;
+    bench_setup(state, PROVINCE); // has its own record only
     return 0;
 }
 
-static int teardown(void **state)
-{
-    bench_close(*state);
-    posts_finish(posts);
-    free(*state);
-    return 0;
-}
-
-#define SIGNERS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define SIGNERS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, bench_teardown)
 
 static bool finds(struct bench *bench, const struct hash *hash)
 {

@@ -32,7 +32,7 @@ void post_init(struct post *post, const struct post *issuer, const char *unit, u
 
 void post_finish(struct post *post) { buffer_finish(&post->wire); }
 
-void posts_init(struct post posts[POSTS])
+void posts_init(struct post list[POSTS])
 {
     static const struct {
         int issuer;
@@ -45,15 +45,15 @@ void posts_init(struct post posts[POSTS])
                        [STRANGER] = {-1, "33"}};
     must(crypto_init(NULL), &(struct error){0});
     for (int i = 0; i < POSTS; i++) {
-        const struct post *issuer = places[i].issuer < 0 ? NULL : &posts[places[i].issuer];
-        post_init(&posts[i], issuer, places[i].unit, issuer ? issuer->certificate.depth + 1 : 0);
+        const struct post *issuer = places[i].issuer < 0 ? NULL : &list[places[i].issuer];
+        post_init(&list[i], issuer, places[i].unit, issuer ? issuer->certificate.depth + 1 : 0);
     }
 }
 
-void posts_finish(struct post posts[POSTS])
+void posts_finish(struct post list[POSTS])
 {
     for (int i = 0; i < POSTS; i++)
-        post_finish(&posts[i]);
+        post_finish(&list[i]);
 }
 
 // ---- the layer above
@@ -103,21 +103,21 @@ void bench_store_certificate(struct bench *bench, const struct post *post)
     fixture_commit(txn);
 }
 
-void bench_open(struct bench *bench, const struct post posts[POSTS], unsigned self, struct store *store)
+void bench_open(struct bench *bench, const struct post list[POSTS], unsigned self, struct store *store)
 {
     struct error error = {0};
-    *bench = (struct bench){.posts = posts, .self = &posts[self], .store = store, .verdict = VERDICT_APPLIED};
+    *bench = (struct bench){.posts = list, .self = &list[self], .store = store, .verdict = VERDICT_APPLIED};
     for (unsigned i = 0; i < POSTS && bench->self->certificate.depth > 0; i++)
-        if (hash_equal(&posts[i].certificate.hash, &bench->self->certificate.issuer))
-            bench->parent = &posts[i];
+        if (hash_equal(&list[i].certificate.hash, &bench->self->certificate.issuer))
+            bench->parent = &list[i];
     if (!store)
         must(store_memory_create(&bench->store, &error), &error);
     struct txn *txn = fixture_begin(bench->store, true);
     journal_create(txn, &(struct journal_meta){.format = STORE_FORMAT, .station = bench->self->identity.station, .generation = 5});
     fixture_commit(txn);
     for (unsigned i = 0; i < self && self < STRANGER; i++)
-        if (posts[i].certificate.depth < bench->self->certificate.depth)
-            bench_store_certificate(bench, &posts[i]);
+        if (list[i].certificate.depth < bench->self->certificate.depth)
+            bench_store_certificate(bench, &list[i]);
     bench_store_certificate(bench, bench->self);
     struct author_config config = {.self = &bench->self->certificate,
                                    .parent = bench->parent ? &bench->parent->certificate : NULL,
@@ -125,7 +125,7 @@ void bench_open(struct bench *bench, const struct post posts[POSTS], unsigned se
                                    .ordinal = 1,
                                    .nonce = 77};
     must(author_create(&config, &bench->author, &error), &error);
-    must(signers_create(&posts[self == STRANGER ? STRANGER : PROVINCE].certificate.hash, &bench->signers, &error), &error);
+    must(signers_create(&list[self == STRANGER ? STRANGER : PROVINCE].certificate.hash, &bench->signers, &error), &error);
     bench->receiver = (struct receiver){.place = {.self = config.self, .parent = config.parent},
                                         .signers = bench->signers,
                                         .context = bench,
@@ -142,6 +142,26 @@ void bench_close(struct bench *bench)
     signers_destroy(bench->signers);
     free(bench->receiver.entries);
     store_close(bench->store);
+}
+
+struct post posts[POSTS];
+
+struct bench *bench_setup(void **state, unsigned self)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    assert_non_null(bench);
+    posts_init(posts);
+    bench_open(bench, posts, self, NULL);
+    *state = bench;
+    return bench;
+}
+
+int bench_teardown(void **state)
+{
+    bench_close(*state);
+    posts_finish(posts);
+    free(*state);
+    return 0;
 }
 
 struct txn *bench_begin(struct bench *bench)

@@ -16,8 +16,8 @@ struct post {
     struct certificate certificate;
     struct buffer wire; // SignedCertificate
 };
-void posts_init(struct post posts[POSTS]);
-void posts_finish(struct post posts[POSTS]);
+void posts_init(struct post list[POSTS]);
+void posts_finish(struct post list[POSTS]);
 // Another station under `issuer`, not in the list.
 void post_init(struct post *post, const struct post *issuer, const char *unit, uint32_t depth);
 void post_finish(struct post *post);
@@ -43,8 +43,12 @@ struct bench {
     uint32_t certified, documents;
 };
 // `store` NULL: a memory store. The journal is set up with the station's own chain of certificates. Fails the test on any error.
-void bench_open(struct bench *bench, const struct post posts[POSTS], unsigned self, struct store *store);
+void bench_open(struct bench *bench, const struct post list[POSTS], unsigned self, struct store *store);
 void bench_close(struct bench *bench);
+// For a test of its own, with a memory store: *state is the bench.
+extern struct post posts[POSTS];
+struct bench *bench_setup(void **state, unsigned self);
+int bench_teardown(void **state);
 struct txn *bench_begin(struct bench *bench); // a write transaction, the author's too
 void bench_commit(struct bench *bench, struct txn *txn);
 void bench_store_certificate(struct bench *bench, const struct post *post);

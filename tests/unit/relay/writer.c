@@ -10,8 +10,6 @@
 enum { UP = SANJI__AUDIENCE__UP, STREAM_UP = SANJI__STREAM__STREAM_UP };
 enum { URGENT = SANJI__LANE__URGENT, CONTROL, CASE, AGGREGATE, BULK };
 
-static struct post posts[POSTS];
-
 // The bench comes first: its callbacks get the desk.
 struct desk {
     struct bench bench;
