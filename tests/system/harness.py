@@ -459,6 +459,12 @@ class Proxy:
                 self.pairs.append((child, parent))
             threading.Thread(target=self._carry, args=(child, parent), daemon=True).start()
 
+    def lets_through(self, data, up):
+        """`up`: it comes from the child."""
+        with self.lock:
+            self.passed += data
+        return True
+
     def _carry(self, child, parent):
         other = {child: parent, parent: child}
         try:
@@ -467,9 +473,8 @@ class Proxy:
                     data = source.recv(65536)
                     if not data:
                         return
-                    with self.lock:
-                        self.passed += data
-                    other[source].sendall(data)
+                    if self.lets_through(data, source is child):
+                        other[source].sendall(data)
         except (OSError, ValueError):
             pass
         finally:

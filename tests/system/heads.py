@@ -2,7 +2,6 @@
 a program of the tests (untrue.c). And one direction of a line that is dead: nobody is accused for it."""
 import os
 import re
-import select
 
 from harness import Network, Proxy, check, county, equal, run, wait_for
 from model import month_name, month_of, today
@@ -77,21 +76,8 @@ class Valve(Proxy):
     """Lets nothing through in one direction while `shut` names it."""
     shut = None
 
-    def _carry(self, child, parent):
-        other = {child: (parent, "up"), parent: (child, "down")}
-        try:
-            while True:
-                for source in select.select([child, parent], [], [])[0]:
-                    data = source.recv(65536)
-                    if not data:
-                        return
-                    if self.shut != other[source][1]:
-                        other[source][0].sendall(data)
-        except (OSError, ValueError):
-            pass
-        finally:
-            child.close()
-            parent.close()
+    def lets_through(self, data, up):
+        return self.shut != ("up" if up else "down")
 
 
 def test_fault_57_half_a_line_accuses_nobody():

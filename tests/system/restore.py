@@ -55,6 +55,25 @@ def refused(station):
     check("read-only" in result.err, result)
 
 
+def chain(net):
+    """County, township and village, all running."""
+    top, town = net.chain("C", "C1", leaf=False)
+    return top, town, net.join(town, "C1-001").run()
+
+
+def put_back_alone(town, top, village):
+    """Four leads of ten are in the copy that a killed village is put back from; its parent is away when it starts."""
+    village.record("lead", [LEAD] * 4)
+    arrived((town, top), 4, 0)
+    copy = backup(village)
+    village.record("lead", [LEAD] * 6)
+    arrived((town, top), 10, 0)
+    village.kill()
+    put_back(village, copy)
+    town.stop()
+    village.run()
+
+
 def test_fault_18_a_village_put_back_gets_its_lost_tail_and_a_new_incarnation():
     with Network(UNITS) as net:
         top, town = net.chain("C", "C1", leaf=False)
@@ -99,8 +118,7 @@ def test_fault_18_a_village_put_back_gets_its_lost_tail_and_a_new_incarnation():
 
 def test_fault_18_again_and_again_from_the_same_old_copy():
     with Network(UNITS) as net:
-        top, town = net.chain("C", "C1", leaf=False)
-        village = net.join(town, "C1-001").run()
+        top, town, village = chain(net)
         village.record("lead", LEAD)
         arrived((town, top), 1, 0)
         village.stop()
@@ -122,8 +140,7 @@ def test_fault_18_again_and_again_from_the_same_old_copy():
 def test_fault_18_a_whole_directory_without_its_marker():
     """The keyring is old as well: records of children filed since can't be opened any more, but figures stand."""
     with Network(UNITS) as net:
-        top, town = net.chain("C", "C1", leaf=False)
-        village = net.join(town, "C1-001").run()
+        top, town, village = chain(net)
         village.record("lead", [LEAD] * 3)
         village.record("file", child(1))
         arrived((town, top), 3, 1)
@@ -147,17 +164,8 @@ def test_fault_18_a_whole_directory_without_its_marker():
 def test_fault_18_a_copy_of_a_running_store_put_back_after_a_crash():
     """The marker was written at the start only: the parent's marks prove that the store is not the one that signed last."""
     with Network(UNITS) as net:
-        top, town = net.chain("C", "C1", leaf=False)
-        village = net.join(town, "C1-001").run()
-        village.record("lead", [LEAD] * 4)
-        arrived((town, top), 4, 0)
-        copy = backup(village)
-        village.record("lead", [LEAD] * 6)
-        arrived((town, top), 10, 0)
-        village.kill()
-        put_back(village, copy)
-        town.stop()
-        village.run()
+        top, town, village = chain(net)
+        put_back_alone(town, top, village)
         equal(village.status()["state"], "ready", "it can't know")
         town.run()
         opened(village, 2)
@@ -170,8 +178,7 @@ def test_fault_18_killed_at_any_moment_of_its_recovery():
     """Village and township are killed again and again while the tail comes back: each start goes on where the one before was."""
     pick = random.Random(18)
     with Network(UNITS) as net:
-        top, town = net.chain("C", "C1", leaf=False)
-        village = net.join(town, "C1-001").run()
+        top, town, village = chain(net)
         village.record("lead", LEAD)
         arrived((town, top), 1, 0)
         village.stop()
@@ -205,17 +212,8 @@ def test_fault_18_killed_at_any_moment_of_its_recovery():
 def test_fault_18_22_what_it_signed_twice_is_kept_twice():
     """As above, but it records before it meets its parent: the parent keeps both versions, and the first one counts."""
     with Network(UNITS) as net:
-        top, town = net.chain("C", "C1", leaf=False)
-        village = net.join(town, "C1-001").run()
-        village.record("lead", [LEAD] * 4)
-        arrived((town, top), 4, 0)
-        copy = backup(village)
-        village.record("lead", [LEAD] * 6)
-        arrived((town, top), 10, 0)
-        village.kill()
-        put_back(village, copy)
-        town.stop()
-        village.run()
+        top, town, village = chain(net)
+        put_back_alone(town, top, village)
         village.record("lead", [LEAD] * 2)
         town.run()
         opened(village, 2)
