@@ -98,13 +98,13 @@ enum error_code verify_journal(struct verifying *verifying, void (*progress)(voi
         code = walk_slice(verifying, &full, error);
         if (code != OK || !full)
             break;
-        code = commit_scratch(verifying, error);
-        code = code == OK ? begin_scratch(verifying, error) : code;
         bool holds = verifying->steady || verifying->position >= follow;
         if (!holds) {
             txn_abort(verifying->txn);
             verifying->txn = NULL;
         }
+        code = commit_scratch(verifying, error);
+        code = code == OK ? begin_scratch(verifying, error) : code;
         if (progress)
             progress(context, verifying->position, verifying->end);
         if (code == OK && !holds)
