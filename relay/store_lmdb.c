@@ -1,3 +1,5 @@
+#include "relay/store_lmdb.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -6,24 +8,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "relay/language.h"
 #include "relay/store_file.h"
+#include "relay/store_gate.h"
 #include "relay/store_ops.h"
 
 enum {
     TABLES_FIRST = TABLE_EDGES + 1, // those before it were there from the first
     TABLES_MAX = 32,                // room for tables of later versions beside ours
     READERS_MAX = 126,              // over all processes: HTTP threads, and commands beside the node
-    RESIZE_WAIT_S = 2,              // readers are shorter than a second; who holds one longer makes the map wait, not the node
     BEGIN_TRIES_MAX = 1000,         // each fails only when two commits come between two instructions
     READER_CHECK_EVERY = 64,        // write transactions: a killed reader pins at most the pages of so many commits
 };
-static const uint64_t map_default = (uint64_t)64 << 30; // address space only
-static const MDB_dbi absent = 0;                        // LMDB's own free list has this number, so no table of ours can
+static const MDB_dbi absent = 0; // LMDB's own free list has this number, so no table of ours can
 
 _Static_assert((int)TABLE_COUNT <= (int)TABLES_MAX, "mdb_env_set_maxdbs");
 
@@ -34,13 +33,8 @@ struct lmdb_store {
     char *path;
     // Between threads of this process, before LMDB's own lock between processes: so that the map is grown while nothing is open.
     pthread_mutex_t writer;
-    uint64_t writes;      // write transactions begun; under `writer`
-    pthread_mutex_t lock; // over the rest
-    pthread_cond_t idle;
-    unsigned open; // transactions
-    bool resize;   // wanted: the map was full, or another process has outgrown ours
-    bool adopt;    // ... the latter
-    bool broken;   // no map any more
+    uint64_t writes; // write transactions begun; under `writer`
+    struct store_gate gate;
 };
 
 struct lmdb_txn {
@@ -124,56 +118,23 @@ static void fail(struct txn *txn, enum table table, int rc)
     struct error error;
     char place[STORE_PATH_MAX];
     snprintf(place, sizeof place, "%s: %s", store->path, table_name(table));
-    if (rc == MDB_MAP_FULL) {
-        pthread_mutex_lock(&store->lock);
-        store->resize = true;
-        pthread_mutex_unlock(&store->lock);
-    }
+    if (rc == MDB_MAP_FULL)
+        store_gate_want(&store->gate, false);
     enum error_code code = report(store->env, place, rc, &error);
     txn_fail(txn, code, error.detail);
 }
 
 // ---- transactions
 
-// Twice the map, or what another process has made of it. Only while nothing is open; `lock` is held.
-static void store_grow(struct lmdb_store *store)
+// Twice the map, or what another process has made of it. When that fails the old one is gone.
+static bool grow(void *context, bool adopt)
 {
+    struct lmdb_store *store = context;
     MDB_envinfo info;
     size_t bytes = 0;
-    if (!store->adopt && mdb_env_info(store->env, &info) == MDB_SUCCESS)
+    if (!adopt && mdb_env_info(store->env, &info) == MDB_SUCCESS)
         bytes = info.me_mapsize > SIZE_MAX / 2 ? info.me_mapsize : info.me_mapsize * 2;
-    if (store->adopt || bytes)
-        store->broken = mdb_env_set_mapsize(store->env, bytes) != MDB_SUCCESS; // the old map is gone then
-    store->resize = store->adopt = false;
-}
-
-// Counts a transaction in; false when there is no map to read.
-static bool enter(struct lmdb_store *store)
-{
-    struct timespec until;
-    pthread_mutex_lock(&store->lock);
-    if (store->resize) {
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += RESIZE_WAIT_S;
-    }
-    while (store->resize && store->open > 0)
-        if (pthread_cond_timedwait(&store->idle, &store->lock, &until) == ETIMEDOUT)
-            break;
-    if (store->resize && store->open == 0)
-        store_grow(store);
-    bool usable = !store->broken;
-    store->open += usable;
-    pthread_mutex_unlock(&store->lock);
-    return usable;
-}
-
-static void leave(struct lmdb_store *store)
-{
-    pthread_mutex_lock(&store->lock);
-    assert(store->open > 0);
-    if (--store->open == 0)
-        pthread_cond_broadcast(&store->idle);
-    pthread_mutex_unlock(&store->lock);
+    return (!adopt && !bytes) || mdb_env_set_mapsize(store->env, bytes) == MDB_SUCCESS;
 }
 
 // LMDB 0.9.24 registers a reader under the last commit's number and then reads the meta page at number & 1. Two commits in between, and it
@@ -195,7 +156,7 @@ static int only_durable(MDB_env *env, MDB_txn *txn)
 
 static int begin_once(struct lmdb_store *store, bool write, MDB_txn **ret)
 {
-    if (!enter(store))
+    if (!store_gate_enter(&store->gate))
         return MDB_PANIC;
     int rc = mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, ret);
     if (rc == MDB_SUCCESS && !write) {
@@ -204,12 +165,9 @@ static int begin_once(struct lmdb_store *store, bool write, MDB_txn **ret)
             mdb_txn_abort(*ret);
     }
     if (rc)
-        leave(store);
-    if (rc == MDB_MAP_RESIZED) {
-        pthread_mutex_lock(&store->lock);
-        store->resize = store->adopt = true;
-        pthread_mutex_unlock(&store->lock);
-    }
+        store_gate_leave(&store->gate);
+    if (rc == MDB_MAP_RESIZED)
+        store_gate_want(&store->gate, true);
     return rc;
 }
 
@@ -218,7 +176,7 @@ static void lmdb_end(struct txn *txn)
     struct lmdb_store *store = store_of(txn);
     bool write = txn->write;
     free(txn);
-    leave(store);
+    store_gate_leave(&store->gate);
     if (write) {
         int rc = pthread_mutex_unlock(&store->writer);
         assert(rc == 0); // by the thread that began it
@@ -282,11 +240,8 @@ static enum error_code lmdb_commit(struct txn *txn, struct error *error)
     enum error_code code = rc ? report(store->env, store->path, rc, error) : OK;
     if (code && code != ERR_STORE && !outcome_known(store))
         code = error_set(error, ERR_STORE, "%s: %s", store->path, mdb_strerror(rc));
-    if (rc == MDB_MAP_FULL) {
-        pthread_mutex_lock(&store->lock);
-        store->resize = true;
-        pthread_mutex_unlock(&store->lock);
-    }
+    if (rc == MDB_MAP_FULL)
+        store_gate_want(&store->gate, false);
     lmdb_end(txn);
     return code;
 }
@@ -380,12 +335,11 @@ static void lmdb_size(struct store *base, uint64_t *ret_bytes, uint64_t *ret_map
     struct lmdb_store *store = lmdb_store_of(base);
     MDB_envinfo info = {0};
     MDB_stat stat = {0};
-    pthread_mutex_lock(&store->lock); // the map grows under it
-    if (!store->broken) {
+    if (store_gate_hold(&store->gate)) {
         mdb_env_info(store->env, &info);
         mdb_env_stat(store->env, &stat);
     }
-    pthread_mutex_unlock(&store->lock);
+    store_gate_release(&store->gate);
     *ret_bytes = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
     *ret_map_bytes = info.me_mapsize;
 }
@@ -393,11 +347,9 @@ static void lmdb_size(struct store *base, uint64_t *ret_bytes, uint64_t *ret_map
 static void lmdb_close(struct store *base)
 {
     struct lmdb_store *store = lmdb_store_of(base);
-    assert(store->open == 0);
     if (store->env)
         mdb_env_close(store->env);
-    pthread_cond_destroy(&store->idle);
-    pthread_mutex_destroy(&store->lock);
+    store_gate_finish(&store->gate);
     pthread_mutex_destroy(&store->writer);
     free(store->path);
     free(store);
@@ -434,12 +386,7 @@ static struct lmdb_store *store_new(const char *path)
     pthread_mutexattr_settype(&checked, PTHREAD_MUTEX_ERRORCHECK);
     pthread_mutex_init(&store->writer, &checked);
     pthread_mutexattr_destroy(&checked);
-    pthread_mutex_init(&store->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->idle, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    store_gate_init(&store->gate, grow, store);
     return store;
 }
 
@@ -502,27 +449,6 @@ static enum error_code tables_begin(struct lmdb_store *store, bool make, bool wr
     return code;
 }
 
-static enum error_code create(const char *directory, const char *path, struct error *error)
-{
-    char temporary[STORE_PATH_MAX];
-    enum error_code code = store_file_begin(directory, path, temporary, error);
-    if (code)
-        return code;
-    struct lmdb_store *store = store_new(temporary);
-    if (store) {
-        int rc = environment_open(store, 0, map_default);
-        code = rc ? report(store->env, path, rc, error) : tables_begin(store, true, true, error);
-        lmdb_close(&store->base);
-    } else {
-        code = error_set(error, ERR_MEMORY, "%s", path);
-    }
-    if (!code)
-        code = store_file_publish(directory, temporary, path, error);
-    if (code)
-        store_file_discard(temporary);
-    return code;
-}
-
 static enum error_code open_tables(struct lmdb_store *store, bool read_only, struct error *error)
 {
     enum error_code code = tables_begin(store, false, false, error);
@@ -546,35 +472,24 @@ static enum error_code open_tables(struct lmdb_store *store, bool read_only, str
     return code || read_only || whole ? code : tables_begin(store, true, false, error);
 }
 
-enum error_code store_open(const char *directory, enum store_mode mode, uint64_t map_bytes, struct store **ret, struct error *error)
+enum error_code store_lmdb_make(const char *path, const char *name, uint64_t map_bytes, struct error *error)
 {
-    char path[STORE_PATH_MAX], data[STORE_PATH_MAX];
-    struct error own;
-    struct stat status;
-    uint64_t bytes;
-    if (!error)
-        error = &own;
-    enum error_code code = store_file_path(directory, "store", path, error);
-    if (!code)
-        code = store_file_path(path, "data.mdb", data, error);
-    if (!code && mode == STORE_CREATE)
-        code = create(directory, path, error);
-    if (!code && stat(path, &status) != 0)
-        code = errno == ENOENT ? error_set(error, ERR_NOT_FOUND, tr("%s: there is no store", "%s：没有存储"), path)
-                               : error_set_errno(error, ERR_IO, "%s", path);
-    if (!code)
-        code = store_file_check(data, &bytes, error);
-    if (code)
-        return code;
+    struct lmdb_store *store = store_new(path);
+    if (!store)
+        return error_set(error, ERR_MEMORY, "%s", name);
+    int rc = environment_open(store, 0, map_bytes);
+    enum error_code code = rc ? report(store->env, name, rc, error) : tables_begin(store, true, true, error);
+    lmdb_close(&store->base);
+    return code;
+}
+
+enum error_code store_lmdb_open(const char *path, bool read_only, uint64_t map_bytes, struct store **ret, struct error *error)
+{
     struct lmdb_store *store = store_new(path);
     if (!store)
         return error_set(error, ERR_MEMORY, "%s", path);
-    uint64_t map = map_bytes ? map_bytes : map_default;
-    while (map < bytes + bytes / 4) // room to begin with
-        map *= 2;
-    bool read_only = mode == STORE_READ_ONLY;
-    int rc = environment_open(store, read_only ? MDB_RDONLY : 0, map);
-    code = rc ? report(store->env, path, rc, error) : open_tables(store, read_only, error);
+    int rc = environment_open(store, read_only ? MDB_RDONLY : 0, map_bytes);
+    enum error_code code = rc ? report(store->env, path, rc, error) : open_tables(store, read_only, error);
     if (code) {
         lmdb_close(&store->base);
         return code;
