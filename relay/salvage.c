@@ -4,17 +4,13 @@
 
 #include "relay/batch.h"
 #include "relay/limits.h"
+#include "relay/page.h"
 #include "relay/row.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "LMDB writes native integers");
 
 enum {
-    PAGE_SIZE_MIN = 512,
-    PAGE_SIZE_MAX = 65536,
-    PAGE_SIZE_USUAL = 4096,
-    PAGE_HEADER = 16,
     PAGE_FLAGS = 10,
-    FLAG_OVERFLOW = 4,
     META_MAGIC = PAGE_HEADER,
     META_PAGE_SIZE = META_MAGIC + 24,
     NODE_HEADER = 8, // value size in two halves, flags, key size
@@ -95,7 +91,7 @@ static void look_outside(struct scan *scan, struct bytes key, uint64_t number, s
         return;
     uint64_t offset = number * scan->page_size;
     if (offset + PAGE_HEADER > source->size || size > source->size - offset - PAGE_HEADER ||
-        !source->read(source->context, offset, header, sizeof header) || !(native16(header + PAGE_FLAGS) & FLAG_OVERFLOW) ||
+        !source->read(source->context, offset, header, sizeof header) || !(native16(header + PAGE_FLAGS) & PAGE_OVERFLOW) ||
         !source->read(source->context, offset + PAGE_HEADER, scan->big, size))
         return;
     judge(scan, key, bytes_of(scan->big, size), offset + PAGE_HEADER);

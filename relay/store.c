@@ -30,6 +30,8 @@ struct txn *txn_begin(struct store *store, bool write, struct error *error) { re
 
 enum error_code txn_error(const struct txn *txn) { return txn->error.code; }
 
+bool txn_file(struct txn *txn, int *ret_fd, uint64_t *ret_number) { return txn->ops->file && txn->ops->file(txn, ret_fd, ret_number); }
+
 enum error_code txn_report(const struct txn *txn, struct error *error)
 {
     if (txn->error.code && error)

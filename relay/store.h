@@ -84,6 +84,9 @@ void store_size(struct store *store, uint64_t *ret_bytes, uint64_t *ret_map_byte
 // reader may begin the writer; while a full map waits to grow that costs it up to two seconds.
 struct txn *txn_begin(struct store *store, bool write, struct error *error);
 enum error_code txn_error(const struct txn *txn);
+// The file that the transaction reads, and the number of the commit that it sees, for who checks its pages (tree.h): they stay as they are
+// while the transaction is open. The store's descriptor. False: a store that is in no file.
+bool txn_file(struct txn *txn, int *ret_fd, uint64_t *ret_number);
 enum error_code txn_report(const struct txn *txn, struct error *error); // the same, with its text
 // Marks the transaction failed: for callers that find damage. The first error wins.
 void txn_fail(struct txn *txn, enum error_code code, const char *detail);

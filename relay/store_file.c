@@ -13,186 +13,80 @@
 #include "relay/file.h"
 #include "relay/language.h"
 
-// LMDB 0.9 writes native integers; nodes split theirs into halves in an order that depends on the machine.
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(size_t) == 8, "the layout below is of 64-bit little-endian machines");
-
 enum {
-    PAGE_HEADER = 16, // pgno 8, pad 2, flags 2, lower 2, upper 2
-    PAGE_FLAGS = 10,
-    PAGE_LOWER = 12,
-    FLAG_BRANCH = 1,
-    FLAG_LEAF = 2,
-    FLAG_OVERFLOW = 4,
-    FLAG_META = 8,
-    NODE_HEADER = 8, // lo 2, hi 2, flags 2, key size 2
-    NODE_BIG = 1,    // the value is in overflow pages
-    META_MAGIC = PAGE_HEADER,
-    META_VERSION = META_MAGIC + 4,
-    META_FREE_DB = META_MAGIC + 24, // MDB_db: pad 4 (here: page size), flags 2, depth 2, three counts, entries, root
-    META_MAIN_DB = META_FREE_DB + 48,
-    META_LAST_PAGE = META_MAIN_DB + 48,
-    META_TXN = META_LAST_PAGE + 8,
-    META_END = META_TXN + 8,
-    DB_DEPTH = 6,
-    DB_ROOT = 40,
-    DEPTH_LIMIT = 32,        // LMDB's own CURSOR_STACK
-    PAGE_SIZE_MAX = 65536,   // LMDB's MAX_PAGESIZE is less
-    MISSING_MAX = 1 << 28,   // pages: 1 TiB; a meta page that says more is garbage
     READS_MAX = 8,           // a running writer may change what is looked at; it commits a few hundred times a second
     NO_ROOM_BYTES = 1 << 20, // a short write fills what there was; others may have freed a little since
 };
 
-struct meta {
-    uint32_t page_size;
-    uint64_t last_page, txn, free_root;
-    unsigned free_depth;
+struct look {
+    struct page_meta meta;
+    uint64_t bytes;              // of the file
+    bool truncated;              // pages are missing
+    struct tree_finding finding; // with ERR_CORRUPT
 };
-
-struct check {
-    int fd;
-    struct meta meta;
-    uint64_t file_pages;
-    uint8_t *missing; // bit per page behind the end of the file that is not known to be free
-    uint64_t missing_count;
-    uint64_t visits; // pages of the tree so far: a damaged one may have loops
-    bool no_memory;
-};
-
-// One of the two meta pages. OK, ERR_CORRUPT or ERR_VERSION.
-static enum error_code meta_read(int fd, uint64_t offset, struct meta *ret)
-{
-    uint8_t page[META_END];
-    if (!file_read_at(fd, page, sizeof page, offset) || !(native16(page + PAGE_FLAGS) & FLAG_META) ||
-        native32(page + META_MAGIC) != 0xBEEFC0DE)
-        return ERR_CORRUPT;
-    if (native32(page + META_VERSION) != 1)
-        return ERR_VERSION;
-    struct meta meta = {
-        .page_size = native32(page + META_FREE_DB),
-        .last_page = native64(page + META_LAST_PAGE),
-        .txn = native64(page + META_TXN),
-        .free_root = native64(page + META_FREE_DB + DB_ROOT),
-        .free_depth = native16(page + META_FREE_DB + DB_DEPTH),
-    };
-    if (meta.page_size < 512 || meta.page_size > PAGE_SIZE_MAX || (meta.page_size & (meta.page_size - 1)) || meta.last_page < 1)
-        return ERR_CORRUPT;
-    *ret = meta;
-    return OK;
-}
-
-static enum error_code metas_read(int fd, struct meta *ret)
-{
-    struct meta first, second;
-    enum error_code code = meta_read(fd, 0, &first);
-    if (code)
-        return code;
-    code = meta_read(fd, first.page_size, &second);
-    if (code)
-        return code;
-    if (second.page_size != first.page_size)
-        return ERR_CORRUPT;
-    *ret = first.txn < second.txn ? second : first;
-    return OK;
-}
-
-// A value of the free list: a count, then page numbers.
-static bool free_pages(struct check *check, const uint8_t *value, size_t size)
-{
-    if (size < 8 || native64(value) > size / 8 - 1)
-        return false;
-    uint64_t count = native64(value);
-    for (uint64_t i = 1; i <= count; i++) {
-        uint64_t page = native64(value + 8 * i);
-        if (page > check->meta.last_page)
-            return false;
-        if (page < check->file_pages)
-            continue;
-        uint64_t bit = page - check->file_pages;
-        if (check->missing[bit / 8] & 1u << bit % 8)
-            check->missing_count--;
-        check->missing[bit / 8] &= (uint8_t) ~(1u << bit % 8);
-    }
-    return true;
-}
-
-static bool free_overflow(struct check *check, uint64_t page, size_t size)
-{
-    uint64_t bytes = check->file_pages * check->meta.page_size;
-    if (page >= check->file_pages || size > bytes - page * check->meta.page_size - PAGE_HEADER)
-        return false;
-    uint8_t *value = malloc(size);
-    check->no_memory |= !value;
-    bool good = value && file_read_at(check->fd, value, size, page * check->meta.page_size + PAGE_HEADER) && free_pages(check, value, size);
-    free(value);
-    return good;
-}
-
-static bool free_tree(struct check *check, uint64_t number, unsigned depth);
-
-static bool free_node(struct check *check, const uint8_t *page, unsigned place, unsigned flags, unsigned depth)
-{
-    const uint8_t *node = page + place;
-    uint64_t low = native16(node) | (uint64_t)native16(node + 2) << 16;
-    uint16_t node_flags = native16(node + 4), key_size = native16(node + 6);
-    if (flags & FLAG_BRANCH)
-        return free_tree(check, low | (uint64_t)node_flags << 32, depth - 1);
-    size_t value = (size_t)place + NODE_HEADER + key_size;
-    bool big = node_flags & NODE_BIG;
-    if (value + (big ? 8 : low) > check->meta.page_size)
-        return false;
-    return big ? free_overflow(check, native64(page + value), low) : free_pages(check, page + value, low);
-}
-
-// Walks the free list's B-tree with plain reads: nothing is trusted, nothing is mapped.
-static bool free_tree(struct check *check, uint64_t number, unsigned depth)
-{
-    size_t size = check->meta.page_size;
-    if (depth == 0 || number >= check->file_pages || check->visits++ > check->file_pages)
-        return false;
-    uint8_t *page = malloc(size);
-    check->no_memory |= !page;
-    bool good = page && file_read_at(check->fd, page, size, number * size);
-    unsigned flags = good ? native16(page + PAGE_FLAGS) & (FLAG_BRANCH | FLAG_LEAF | FLAG_OVERFLOW) : 0;
-    unsigned lower = good ? native16(page + PAGE_LOWER) : 0;
-    good = good && native64(page) == number && flags == (depth == 1 ? FLAG_LEAF : FLAG_BRANCH) && lower >= PAGE_HEADER && lower <= size;
-    for (unsigned at = PAGE_HEADER; good && at + 2 <= lower; at += 2) {
-        unsigned place = native16(page + at);
-        good = place >= lower && place + NODE_HEADER <= size && free_node(check, page, place, flags, depth);
-    }
-    free(page);
-    return good;
-}
 
 // Whether all counted pages behind the end of the file are free.
-static bool missing_are_free(struct check *check)
+static enum error_code missing_are_free(int fd, struct look *look)
 {
-    uint64_t count = check->meta.last_page + 1 - check->file_pages;
-    if (count > MISSING_MAX || check->meta.free_depth == 0 || check->meta.free_depth > DEPTH_LIMIT)
-        return false;
-    check->missing = malloc(count / 8 + 1);
-    check->no_memory = !check->missing;
-    if (!check->missing)
-        return false;
-    memset(check->missing, 0xFF, count / 8 + 1);
-    check->missing_count = count;
-    bool good = free_tree(check, check->meta.free_root, check->meta.free_depth) && check->missing_count == 0;
-    free(check->missing);
-    return good;
+    uint64_t last = look->meta.last_page;
+    uint8_t *free_pages = calloc(1, last / 8 + 1);
+    if (!free_pages)
+        return ERR_MEMORY;
+    enum error_code code = tree_free_pages(fd, &look->meta, free_pages, &look->finding);
+    uint64_t page = look->bytes / look->meta.page_size;
+    while (page <= last && free_pages[page / 8] & 1u << page % 8)
+        page++;
+    look->truncated = look->finding.fault != PAGE_WHOLE || page <= last;
+    if (look->finding.fault == PAGE_WHOLE && page <= last)
+        look->finding = (struct tree_finding){PAGE_UNREADABLE, page, "file"};
+    free(free_pages);
+    return code ? code : look->truncated ? ERR_CORRUPT : OK;
 }
 
-static enum error_code look(int fd, uint64_t *ret_bytes, struct meta *ret)
+static enum error_code look_once(int fd, struct look *ret)
 {
     struct stat status;
-    enum error_code code = metas_read(fd, ret);
+    *ret = (struct look){.finding = {PAGE_BAD_HEADER, 0, "meta"}};
+    enum error_code code = tree_metas(fd, &ret->meta);
     if (code)
         return code;
+    ret->finding = (struct tree_finding){0};
     if (fstat(fd, &status) != 0)
         return ERR_IO;
-    *ret_bytes = (uint64_t)status.st_size;
-    struct check check = {.fd = fd, .meta = *ret, .file_pages = (uint64_t)status.st_size / ret->page_size};
-    if (check.file_pages > ret->last_page || missing_are_free(&check))
-        return OK;
-    return check.no_memory ? ERR_MEMORY : ERR_CORRUPT;
+    ret->bytes = (uint64_t)status.st_size;
+    if (ret->bytes / ret->meta.page_size <= ret->meta.last_page)
+        code = missing_are_free(fd, ret);
+    if (!code)
+        code = tree_check_tops(fd, &ret->meta, &ret->finding);
+    return code ? code : ret->finding.fault ? ERR_CORRUPT : OK;
+}
+
+struct metas {
+    uint8_t bytes[PAGE_METAS][PAGE_META_END];
+};
+
+// As they lie there, for comparison.
+static struct metas metas_read(int fd)
+{
+    struct metas metas = {0};
+    struct page_meta first;
+    if (file_read_at(fd, metas.bytes[0], PAGE_META_END, 0) && page_meta_read(metas.bytes[0], &first))
+        file_read_at(fd, metas.bytes[1], PAGE_META_END, first.page_size);
+    return metas;
+}
+
+// Good, or bad while nobody wrote. ERR_BUSY: somebody always did.
+static enum error_code look(int fd, struct look *ret)
+{
+    enum error_code code = ERR_BUSY;
+    for (unsigned reads = 0; reads < READS_MAX && code == ERR_BUSY; reads++) {
+        struct metas before = metas_read(fd);
+        code = look_once(fd, ret);
+        struct metas after = metas_read(fd);
+        if (code != OK && memcmp(&before, &after, sizeof before) != 0)
+            code = ERR_BUSY;
+    }
+    return code;
 }
 
 enum error_code store_file_too_many(const char *path, struct error *error)
@@ -204,6 +98,45 @@ enum error_code store_file_too_many(const char *path, struct error *error)
                      path);
 }
 
+bool store_file_damage(const char *path, struct tree_finding *ret)
+{
+    struct look seen;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool damaged = look(fd, &seen) == ERR_CORRUPT;
+    close(fd);
+    if (damaged)
+        *ret = seen.finding;
+    return damaged;
+}
+
+enum error_code store_file_broken(const char *path, const char *how, struct error *error)
+{
+    return error_set(error, ERR_CORRUPT,
+                     tr("%s: the store's tree is damaged (%s); it is kept as it is. Put a copy back, or run 'sanji rebuild DIR --salvage'",
+                        "%s：存储的树结构已损坏（%s）；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
+                     path, how);
+}
+
+static enum error_code damaged(const char *path, const struct look *seen, struct error *error)
+{
+    char text[TREE_TEXT_MAX];
+    if (seen->truncated)
+        return error_set(error, ERR_CORRUPT,
+                         tr("%s: truncated: %llu bytes, and page %llu is missing; it is kept as it is. Put a copy back, or "
+                            "run 'sanji rebuild DIR --salvage'",
+                            "%s：文件被截断：现有 %llu 字节，缺少第 %llu 页；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
+                         path, (unsigned long long)seen->bytes, (unsigned long long)(seen->bytes / seen->meta.page_size));
+    if (seen->meta.page_size == 0)
+        return error_set(error, ERR_CORRUPT,
+                         tr("%s: its first pages are damaged; it is kept as it is. Put a copy back, or run 'sanji rebuild DIR --salvage'",
+                            "%s：文件头页已损坏；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
+                         path);
+    tree_describe(&seen->finding, text);
+    return store_file_broken(path, text, error);
+}
+
 enum error_code store_file_check(const char *path, uint64_t *ret_bytes, struct error *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -211,14 +144,8 @@ enum error_code store_file_check(const char *path, uint64_t *ret_bytes, struct e
         return store_file_too_many(path, error);
     if (fd < 0)
         return error_set_errno(error, errno == ENOENT ? ERR_CORRUPT : ERR_IO, "%s", path);
-    struct meta meta = {0}, again = {0};
-    uint64_t bytes = 0;
-    enum error_code code = OK;
-    for (unsigned reads = 0; reads < READS_MAX; reads++) {
-        code = look(fd, &bytes, &meta);
-        if (code == OK || metas_read(fd, &again) != OK || again.txn == meta.txn)
-            break; // good, or bad while nobody wrote
-    }
+    struct look seen;
+    enum error_code code = look(fd, &seen);
     close(fd);
     if (code == ERR_VERSION)
         return error_set(error, code,
@@ -227,18 +154,12 @@ enum error_code store_file_check(const char *path, uint64_t *ret_bytes, struct e
         return error_set_errno(error, code, "%s", path);
     if (code == ERR_MEMORY)
         return error_set(error, code, "%s", path);
-    if (code && meta.last_page)
-        return error_set(error, code,
-                         tr("%s: truncated: %llu bytes, and page %llu is missing; it is kept as it is. Put a copy back, or "
-                            "run 'sanji rebuild DIR --salvage'",
-                            "%s：文件被截断：现有 %llu 字节，缺少第 %llu 页；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
-                         path, (unsigned long long)bytes, (unsigned long long)(bytes / meta.page_size));
-    if (code)
-        return error_set(error, code,
-                         tr("%s: its first pages are damaged; it is kept as it is. Put a copy back, or run 'sanji rebuild DIR --salvage'",
-                            "%s：文件头页已损坏；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
+    if (code == ERR_BUSY)
+        return error_set(error, code, tr("%s: a node writes too much to look at it; try again", "%s：节点写入频繁，暂时无法检查；请重试"),
                          path);
-    *ret_bytes = bytes;
+    if (code)
+        return damaged(path, &seen, error);
+    *ret_bytes = seen.bytes;
     return OK;
 }
 

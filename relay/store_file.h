@@ -1,16 +1,22 @@
-// The database file as a file: what must be looked at before LMDB maps it, and how a new one gets to its place. Names no library;
-// knows the layout of LMDB 0.9's meta and free-list pages (mdb.c: MDB_page, MDB_node, MDB_meta), which format version 1 is bound to.
+// The database file as a file: what must be looked at before LMDB maps it, and how a new one gets to its place. Names no library.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "relay/error.h"
+#include "relay/tree.h"
 
 // LMDB maps the file as long as its meta page says it is; a read behind the end of a truncated file is SIGBUS, and an empty file
 // would be taken for a new database. So: both meta pages whole, and every page that the newest one counts either inside the file or
-// free. (A good file may be short: pages that a transaction took and gave back are counted but were never written.)
-// `path` is data.mdb. Reads only. ERR_CORRUPT, ERR_VERSION (another LMDB's format), ERR_IO, ERR_MEMORY, ERR_BUSY.
+// free (a good file may be short: pages that a transaction took and gave back are counted but were never written); and what is cheap to
+// look at of the trees (tree_check_tops()), for LMDB crashes on some damaged pages. The rest is the scrubber's.
+// `path` is data.mdb. Reads only. ERR_CORRUPT, ERR_VERSION (another LMDB's format), ERR_IO, ERR_MEMORY, ERR_BUSY (a node writes too much).
 enum error_code store_file_check(const char *path, uint64_t *ret_bytes, struct error *error);
+// The damage for which it says ERR_CORRUPT. False: there is none now, or nothing to look at.
+bool store_file_damage(const char *path, struct tree_finding *ret);
+
+// Says that the tree of the store at `path` is damaged, `how`, and what to do: ERR_CORRUPT.
+enum error_code store_file_broken(const char *path, const char *how, struct error *error);
 
 // The store's two names inside `directory`, for messages and calls. ERR_LIMIT: path too long.
 enum { STORE_PATH_MAX = 4096 };

@@ -105,10 +105,7 @@ static enum error_code report(MDB_env *env, const char *path, int rc, struct err
     if (code == ERR_FULL)
         return error_set(error, code, tr("%s: the disk is full; nothing was changed", "%s：磁盘已满；未作任何更改"), path);
     if (code == ERR_CORRUPT)
-        return error_set(error, code,
-                         tr("%s: %s: the tree is damaged; it is kept as it is. Put a copy back, or run 'sanji rebuild DIR --salvage'",
-                            "%s：%s：树结构已损坏；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
-                         path, mdb_strerror(rc));
+        return store_file_broken(path, mdb_strerror(rc), error);
     return error_set(error, code, "%s: %s", path, mdb_strerror(rc));
 }
 
@@ -289,6 +286,12 @@ static uint64_t lmdb_count(struct txn *txn, enum table table)
     return stat.ms_entries;
 }
 
+static bool lmdb_file(struct txn *txn, int *ret_fd, uint64_t *ret_number)
+{
+    *ret_number = mdb_txn_id(txn_of(txn));
+    return mdb_env_get_fd(store_of(txn)->env, ret_fd) == MDB_SUCCESS;
+}
+
 static struct cursor *lmdb_cursor_open(struct txn *txn, enum table table)
 {
     MDB_dbi dbi = store_of(txn)->tables[table];
@@ -365,6 +368,7 @@ static const struct store_ops lmdb_ops = {
     .put = lmdb_put,
     .remove = lmdb_remove,
     .count = lmdb_count,
+    .file = lmdb_file,
     .cursor_open = lmdb_cursor_open,
     .cursor_move = lmdb_cursor_move,
     .cursor_close = lmdb_cursor_close,

@@ -25,6 +25,7 @@ struct store_ops {
     void (*put)(struct txn *txn, enum table table, struct bytes key, struct bytes value, bool append);
     bool (*remove)(struct txn *txn, enum table table, struct bytes key);
     uint64_t (*count)(struct txn *txn, enum table table);
+    bool (*file)(struct txn *txn, int *ret_fd, uint64_t *ret_number); // NULL: there is none
     struct cursor *(*cursor_open)(struct txn *txn, enum table table);
     // NEXT and PREV only from a row. Sets cursor->key and cursor->value when it returns true.
     bool (*cursor_move)(struct cursor *cursor, enum cursor_move move, struct bytes key);

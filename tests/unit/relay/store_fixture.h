@@ -83,3 +83,36 @@ static inline size_t fixture_size(struct store *store, const char *key)
     assert_int_equal(txn_commit(txn, NULL), OK);
     return size;
 }
+
+// The same numbers in each run.
+static inline unsigned fixture_draw(unsigned below)
+{
+    static uint64_t seed = 7;
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(seed >> 33) % below;
+}
+
+// Puts and deletes of all sizes, so that pages are taken at the end of the file and given back in the same transaction. `data` has
+// FIXTURE_CHURN_MAX bytes.
+enum { FIXTURE_CHURN_MAX = 300000 };
+static inline void fixture_churn(struct store *store, uint8_t *data)
+{
+    struct txn *txn = fixture_begin(store, true);
+    unsigned count = fixture_draw(200);
+    bool clear = fixture_draw(4) == 0;
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t key[4];
+        put_be32(key, fixture_draw(1000));
+        size_t size = fixture_draw(20) == 0 ? fixture_draw(FIXTURE_CHURN_MAX) : fixture_draw(1500);
+        if (fixture_draw(2))
+            txn_put(txn, TABLE_CELLS, bytes_of(key, 4), bytes_of(data, size));
+        else
+            txn_delete(txn, TABLE_CELLS, bytes_of(key, 4));
+    }
+    for (unsigned i = 0; clear && i < 1000; i++) {
+        uint8_t key[4];
+        put_be32(key, i);
+        txn_delete(txn, TABLE_CELLS, bytes_of(key, 4));
+    }
+    fixture_commit(txn);
+}

@@ -157,6 +157,10 @@ static void test_both_stores_answer_alike(void **state)
         }
     }
     begin(&pair, false);
+    int fd;
+    uint64_t number;
+    assert_true(txn_file(pair.txns[0], &fd, &number) && fd >= 0 && number > 100);
+    assert_false(txn_file(pair.txns[1], &fd, &number));
     assert_true(txn_count(pair.txns[0], TABLE_CELLS) > 50);
     same_contents(&pair);
     end(&pair);
