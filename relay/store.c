@@ -211,10 +211,10 @@ enum error_code store_format_check(struct txn *txn, struct error *error)
     if (txn->error.code)
         return txn_report(txn, error);
     if (!found || value.size != 4)
-        return error_set(error, ERR_VERSION,
-                         tr("the store does not say its format; it is kept as it is. If the disk has damaged it: put a copy back, or run "
-                            "'sanji rebuild DIR --salvage'",
-                            "存储未标明格式版本；已原样保留。如系磁盘损坏：请恢复副本，或执行 'sanji rebuild DIR --salvage'"));
+        return error_set(error, ERR_CORRUPT,
+                         tr("the store does not say its format, so it is damaged; it is kept as it is. Put a copy back, or run 'sanji "
+                            "rebuild DIR --salvage'",
+                            "存储未标明格式版本，说明已损坏；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"));
     uint32_t format = get_be32(value.data);
     if (format != STORE_FORMAT)
         return error_set(

@@ -16,11 +16,10 @@
 #include "relay/store_ops.h"
 
 enum {
-    TABLES_FIRST = TABLE_EDGES + 1, // those before it were there from the first
-    TABLES_MAX = 32,                // room for tables of later versions beside ours
-    READERS_MAX = 126,              // over all processes: HTTP threads, and commands beside the node
-    BEGIN_TRIES_MAX = 1000,         // each fails only when two commits come between two instructions
-    READER_CHECK_EVERY = 64,        // write transactions: a killed reader pins at most the pages of so many commits
+    TABLES_MAX = 32,         // room for tables of later versions beside ours
+    READERS_MAX = 126,       // over all processes: HTTP threads, and commands beside the node
+    BEGIN_TRIES_MAX = 1000,  // each fails only when two commits come between two instructions
+    READER_CHECK_EVERY = 64, // write transactions: a killed reader pins at most the pages of so many commits
 };
 static const MDB_dbi absent = 0; // LMDB's own free list has this number, so no table of ours can
 
@@ -455,24 +454,22 @@ static enum error_code tables_begin(struct lmdb_store *store, bool make, bool wr
 
 static enum error_code open_tables(struct lmdb_store *store, bool read_only, struct error *error)
 {
+    bool there[TABLE_COUNT], whole = true;
+    MDB_stat names = {0};
+    MDB_dbi list;
     enum error_code code = tables_begin(store, false, false, error);
     if (code)
         return code;
     struct txn *txn = lmdb_begin(&store->base, false, error);
     if (!txn)
         return error->code;
-    code = store_format_check(txn, error);
+    for (unsigned i = 0; i < TABLE_COUNT; i++)
+        whole &= there[i] = store->tables[i] != absent;
+    int rc = mdb_dbi_open(txn_of(txn), NULL, 0, &list);
+    if (!rc)
+        rc = mdb_stat(txn_of(txn), list, &names);
+    code = rc ? report(store->env, store->path, rc, error) : store_tables_check(txn, store->path, there, names.ms_entries, error);
     lmdb_abort(txn);
-    bool whole = true;
-    for (unsigned i = 0; i < TABLE_COUNT; i++) {
-        whole = whole && store->tables[i] != absent;
-        if (!code && i < TABLES_FIRST && store->tables[i] == absent) // every store was made with these
-            code = error_set(error, ERR_CORRUPT,
-                             tr("%s: table %s is missing, so the tree is damaged; it is kept as it is. Put a copy back, or run 'sanji "
-                                "rebuild DIR --salvage'",
-                                "%s：缺少表 %s，说明树结构已损坏；已原样保留。请恢复副本，或执行 'sanji rebuild DIR --salvage'"),
-                             store->path, table_name((enum table)i));
-    }
     return code || read_only || whole ? code : tables_begin(store, true, false, error);
 }
 

@@ -56,6 +56,6 @@ struct cursor {
     struct bytes key, value;
 };
 
-// Writes, and checks, the format version. ERR_VERSION: missing or another one.
+// Writes, and checks, the format version. ERR_CORRUPT: missing; ERR_VERSION: another one.
 void store_format_write(struct txn *txn);
 enum error_code store_format_check(struct txn *txn, struct error *error);
