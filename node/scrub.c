@@ -17,6 +17,7 @@
 #include "relay/language.h"
 #include "relay/row.h"
 #include "relay/scrub.h"
+#include "relay/store_file.h"
 
 extern char **environ;
 
@@ -91,6 +92,13 @@ static void on_found(void *context, const struct scrub_finding *finding)
     say(context, line);
 }
 
+static void on_broken(void *context, const struct tree_finding *finding)
+{
+    char line[128];
+    snprintf(line, sizeof line, "page %s %llu/%s\n", finding->table, (unsigned long long)finding->page, tree_fault_name(finding->fault));
+    say(context, line);
+}
+
 static void on_table(void *context, enum table table)
 {
     char line[64];
@@ -113,12 +121,29 @@ static void step_back(const char *directory)
     setrlimit(RLIMIT_CPU, &cpu);
 }
 
+// A store that can't be opened is damaged, too, unless it says something else.
+static void say_end(struct worker *worker, const char *directory, enum error_code code, uint64_t rows, const struct error *error)
+{
+    char line[sizeof error->detail + 64], path[4096];
+    struct tree_finding finding;
+    snprintf(path, sizeof path, "%s/store/data.mdb", directory);
+    if (code == ERR_CORRUPT && store_file_damage(path, &finding))
+        on_broken(worker, &finding);
+    if (code == OK)
+        snprintf(line, sizeof line, "done rows %llu\n", (unsigned long long)rows);
+    else if (code == ERR_CORRUPT || code == ERR_STORE)
+        snprintf(line, sizeof line, "error meta -\n");
+    else // that says nothing about the tree
+        snprintf(line, sizeof line, "failed %d %s\n", (int)code, error->detail);
+    say(worker, line);
+}
+
 int scrub_worker(const char *directory, bool alone, int fd)
 {
     struct worker worker = {.fd = fd};
     struct store *store;
     struct error error = {0};
-    struct scrub_visitor visitor = {.context = &worker, .intact = intact, .found = on_found, .table = on_table};
+    struct scrub_visitor visitor = {.context = &worker, .intact = intact, .found = on_found, .table = on_table, .broken = on_broken};
     uint64_t rows = 0;
     step_back(directory);
     enum error_code code = crypto_init(&error);
@@ -128,14 +153,7 @@ int scrub_worker(const char *directory, bool alone, int fd)
         code = scrub(store, &visitor, alone, &rows, &error);
         store_close(store);
     }
-    char line[sizeof error.detail + 64];
-    if (code == OK)
-        snprintf(line, sizeof line, "done rows %llu\n", (unsigned long long)rows);
-    else if (code == ERR_CORRUPT || code == ERR_STORE)
-        snprintf(line, sizeof line, "error meta -\n");
-    else // that says nothing about the tree
-        snprintf(line, sizeof line, "failed %d %s\n", (int)code, error.detail);
-    say(&worker, line);
+    say_end(&worker, directory, code, rows, &error);
     return code == OK && !worker.failed ? 0 : 1;
 }
 
@@ -194,6 +212,21 @@ static void break_report(struct scrub_report *report, const char *how, enum tabl
     report->broken = true;
 }
 
+static void break_page(struct scrub_report *report, const char *name, const char *place)
+{
+    struct tree_finding finding = {0};
+    char fault[16], text[TREE_TEXT_MAX];
+    unsigned long long page;
+    snprintf(finding.table, sizeof finding.table, "%.*s", TREE_NAME_MAX - 1, name);
+    if (sscanf(place, "%20llu/%15s", &page, fault) != 2 || !tree_fault_of(fault, &finding.fault))
+        return;
+    finding.page = page;
+    tree_describe(&finding, text);
+    if (!report->broken)
+        snprintf(report->how, sizeof report->how, "%s", text);
+    report->broken = true;
+}
+
 static void take_found(struct scrub_report *report, enum table table, const char *hex)
 {
     report->damaged++;
@@ -231,6 +264,10 @@ static void take_line(struct scrubber *scrubber, struct scrub_report *report)
     if (strcmp(what, "done") == 0) {
         report->rows = strtoull(key, NULL, 10);
         scrubber->done = true;
+        return;
+    }
+    if (strcmp(what, "page") == 0) {
+        break_page(report, name, key);
         return;
     }
     if (!table_of(name, &table))

@@ -1,9 +1,15 @@
 #include "relay/scrub.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { KEY_MAX = 511 };
+#include "relay/language.h"
+
+enum {
+    KEY_MAX = 511,
+    SNAPSHOT_TRIES_MAX = 100, // each fails only when a commit comes between two reads
+};
 
 struct walk {
     struct store *store;
@@ -22,6 +28,61 @@ static uint64_t clock_ms(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
+
+// ---- pages
+
+// A transaction, and the meta page that it began with. NULL with OK: this store has no pages.
+static enum error_code snapshot(struct store *store, struct txn **ret, int *ret_fd, struct page_meta *ret_meta, struct error *error)
+{
+    enum error_code code = OK;
+    *ret = NULL;
+    for (unsigned tries = 0; tries < SNAPSHOT_TRIES_MAX; tries++) {
+        uint64_t number;
+        struct txn *txn = txn_begin(store, false, error);
+        if (!txn)
+            return error ? error->code : ERR_STORE;
+        bool pages = txn_file(txn, ret_fd, &number);
+        code = pages ? tree_metas(*ret_fd, ret_meta) : OK;
+        if (code == OK && pages && ret_meta->txn == number) {
+            *ret = txn;
+            return OK;
+        }
+        txn_abort(txn);
+        if (!pages)
+            return OK;
+    }
+    return error_set(error, code == OK ? ERR_BUSY : code,
+                     tr("the meta pages are not those of the last commit", "元数据页不是最后一次提交所写"));
+}
+
+// Whether they are whole.
+static enum error_code look_at_pages(struct store *store, const struct scrub_visitor *visitor, bool alone, bool *ret_whole,
+                                     struct error *error)
+{
+    struct tree_check *check = calloc(1, sizeof *check);
+    enum error_code code = check ? OK : error_set(error, ERR_MEMORY, "scrub");
+    for (bool more = true; more && !code;) {
+        struct page_meta meta;
+        int fd;
+        struct txn *txn;
+        code = snapshot(store, &txn, &fd, &meta, error);
+        more = false;
+        if (txn && tree_check_on(check, fd, &meta, alone ? UINT64_MAX : clock_ms() + SCRUB_TREE_MS, &more) != OK)
+            code = error_set(error, ERR_MEMORY, "scrub");
+        txn_abort(txn);
+    }
+    if (!code) {
+        *ret_whole = check->finding.fault == PAGE_WHOLE;
+        if (!*ret_whole)
+            visitor->broken(visitor->context, &check->finding);
+    }
+    if (check)
+        tree_check_finish(check);
+    free(check);
+    return code;
+}
+
+// ---- rows
 
 static void tell(struct walk *walk, enum scrub_fault fault, struct bytes key)
 {
@@ -84,8 +145,10 @@ static bool slice(struct walk *walk, struct txn *txn)
 
 enum error_code scrub(struct store *store, const struct scrub_visitor *visitor, bool alone, uint64_t *ret_rows, struct error *error)
 {
+    bool whole = false;
     *ret_rows = 0;
-    for (unsigned table = 0; table < TABLE_COUNT; table++) {
+    enum error_code code = look_at_pages(store, visitor, alone, &whole, error);
+    for (unsigned table = 0; table < TABLE_COUNT && whole; table++) {
         struct walk walk = {.store = store, .visitor = visitor, .alone = alone, .table = (enum table)table};
         visitor->table(visitor->context, walk.table);
         for (bool more = true; more;) {
@@ -97,5 +160,5 @@ enum error_code scrub(struct store *store, const struct scrub_visitor *visitor, 
         }
         *ret_rows += walk.rows;
     }
-    return OK;
+    return code;
 }

@@ -85,9 +85,10 @@ const struct verb verb_scrub = {
     .purpose = {"read a whole store and say what is damaged on disk", "读取整个存储，指出磁盘上损坏之处"},
     .usage = "[DIR] [--beside] [--worker]",
     .about =
-        {"Reads every row of every table in a process of its own: a damaged page can make the library under the store crash, and\n"
-         "that is an answer, too. Changes nothing. A running node does this at its start and once a day; `sanji verify` begins with it.",
-         "在单独的进程中读取每个表的每一行：损坏的页面可能使底层库崩溃，这本身也是结果。\n"
+        {"Looks at every page, then at every row of every table, in a process of its own: damage can make the library under the store\n"
+         "crash, and that is an answer, too. Changes nothing. A running node does this at its start and once a day; `sanji verify` begins "
+         "with it.",
+         "在单独的进程中检查每一页，再读取每个表的每一行：损坏可能使底层库崩溃，这本身也是结果。\n"
          "不作任何更改。运行中的节点在启动时及每天各做一次；`sanji verify` 首先执行此步。"},
     .examples = examples,
     .options = options,

@@ -1,6 +1,7 @@
 """Damage on disk: rotten rows come back from the neighbours, a broken tree is found before anything is read from it, and a store that is
 cut short or wiped is refused and kept."""
 import json
+import os
 import random
 import shutil
 import socket
@@ -15,8 +16,8 @@ from pages import LEAF, PAGE, Pages
 MONTH = month_name(month_of(today()))
 LEAD = {"day": today().isoformat(), "source": "police", "outcome": "enter"}
 UNITS = county(1, 2)
-FLIPS = 400
-SEED = 20240615
+FLIPS = int(os.environ.get("SANJI_FLIPS", 400))
+SEED = int(os.environ.get("SANJI_SEED", 20240615))
 
 
 def data_of(station):
@@ -216,8 +217,74 @@ def test_fault_11_a_broken_tree_is_found_before_it_is_read():
         wait_for(village.live, "the whole one works")
 
 
+def test_fault_11_bounds_of_a_page_are_found_before_anything_is_written():
+    """LMDB reads such a page without trouble, and spoils rows when it writes to it."""
+    with Network(UNITS) as net:
+        top, town, village = chain(net)
+        village.stop()
+        pages = Pages(data_of(village))
+        whole, root = bytes(pages.data), pages.roots["journal"]
+        for byte in range(12, 16):
+            for bit in range(8):
+                pages.data[:] = whole
+                pages.flip(root * PAGE + byte, bit)
+                pages.write()
+                found = scrub(village.dir)
+                check(found["broken"] and str(root) in found["how"] and "journal" in found["how"], "page", root, "byte", byte, "bit", bit, found)
+        for verb in (["run", village.dir], ["status", "-d", village.dir], ["verify", village.dir], ["record", "-d", village.dir, "lead", "-f", "-"]):
+            check("--salvage" in sanji(*verb, stdin=json.dumps([LEAD]), code=1).err, verb, "must say what to do")
+        equal(data_of(village).read_bytes(), bytes(pages.data), "kept as it is")
+        data_of(village).write_bytes(whole)
+        village.run()
+        wait_for(village.live, "the whole one works")
+
+
+def test_fault_11_a_torn_root_page_gets_an_error_and_no_signal():
+    with Network(UNITS) as net:
+        top, town, village = chain(net)
+        village.stop()
+        pages = Pages(data_of(village))
+        whole = bytes(pages.data)
+        garbage = random.Random(SEED).randbytes(PAGE)
+        verbs = (["status"], ["units"], ["figures", "-i", "leads", "-p", MONTH], ["receipts"], ["record", "lead", "-f", "-"])
+        for page in sorted({0, 1, *pages.roots.values()}):
+            for what, torn in (("half of it", whole[page * PAGE:page * PAGE + PAGE // 2] + garbage[:PAGE // 2]), ("zeros", bytes(PAGE)), ("garbage", garbage)):
+                pages.data[:] = whole
+                pages.data[page * PAGE:(page + 1) * PAGE] = torn
+                if page < 2 and what == "half of it":
+                    continue  # nothing of a meta page is there
+                pages.write()
+                for verb in verbs if what == "garbage" else verbs[:1]:
+                    refused = sanji(verb[0], "-d", village.dir, *verb[1:], stdin=json.dumps([LEAD]), code=1)
+                    check("--salvage" in refused.err, "page", page, what, refused)
+                check(scrub(village.dir)["broken"], "page", page, what)
+        data_of(village).write_bytes(whole)
+        village.run()
+        wait_for(village.live, "the whole one works")
+
+
+def test_fault_11_an_older_state_does_not_pass_for_the_last():
+    """Each of LMDB's two meta pages is one bit away from being the newer one; the other's commit would be gone."""
+    with Network(UNITS) as net:
+        top, town, village = chain(net)
+        village.stop()
+        pages = Pages(data_of(village))
+        whole, number = bytes(pages.data), struct.unpack_from("<Q", pages.data, pages.newest * PAGE + 144)[0]
+        for claimed in (number + 1, number + 2, number + 3, number + 2 ** 40):
+            pages.data[:] = whole
+            struct.pack_into("<Q", pages.data, (1 - pages.newest) * PAGE + 144, claimed)
+            pages.write()
+            for verb in (["run", village.dir], ["status", "-d", village.dir], ["verify", village.dir]):
+                check("--salvage" in sanji(*verb, code=1).err, claimed - number, verb)
+            check(scrub(village.dir)["broken"], claimed - number)
+        data_of(village).write_bytes(whole)
+        village.run()
+        wait_for(village.live, "the whole one works")
+
+
 def test_fault_11_four_hundred_flips():
-    """One bit of a station's store at a time, half of them in page headers: found, or without effect; never a wrong figure, never a hang."""
+    """One bit of a station's store at a time, half of them in page headers and meta pages: found, or without effect; never a wrong figure, never a hang.
+    SANJI_FLIPS and SANJI_SEED make it longer, and another."""
     with Network(UNITS) as net:
         top, town, village = chain(net)
         for station in (village, town, top):
@@ -229,9 +296,12 @@ def test_fault_11_four_hundred_flips():
         whole, used = bytes(source.data), sorted(source.used)
         marker = (copy / "marker").read_bytes()
         chance = random.Random(SEED)
-        counts = {"no effect": 0, "found, figures right": 0, "found, figures refused": 0, "tree found broken": 0, "refused when opened": 0}
+        counts = {"no effect": 0, "found, figures right": 0, "found, figures refused": 0, "tree found broken": 0, "refused when opened": 0,
+                  "taken for a copy put back": 0}
         for number in range(FLIPS):
-            if number % 2:
+            if number % 16 == 1:
+                offset = chance.randrange(2) * PAGE + chance.randrange(160)  # a meta page
+            elif number % 2:
                 offset = chance.choice(used) * PAGE + chance.randrange(32)
             else:
                 offset = chance.randrange(len(whole))
@@ -240,23 +310,26 @@ def test_fault_11_four_hundred_flips():
             data[offset] ^= 1 << bit
             path.write_bytes(data)
             (copy / "marker").write_bytes(marker)
-            where = f"flip {number}: page {offset // PAGE}, byte {offset % PAGE}, bit {bit}"
+            where = f"flip {number} of seed {SEED}: page {offset // PAGE}, byte {offset % PAGE}, bit {bit}"
             result = sanji("scrub", copy, "--json", code=None, timeout=60)
-            check(result.code in (0, 1), where, result)
-            if not result.out.strip():
+            check(result.code in (0, 1) and result.out.strip(), where, result)
+            found = result.json
+            if "error" in found:
+                equal(found["error"]["code"], "ERR_VERSION", where)  # the number of the format itself
                 counts["refused when opened"] += 1
                 continue
-            found = result.json
             if found["broken"]:
                 counts["tree found broken"] += 1
                 continue
             asked = subprocess.run([SANJI, "figures", "-d", copy, "-i", "leads", "-p", MONTH, "--by", "unit", "--json"], capture_output=True,
                                    timeout=60, env=environment(), check=False)
             check(asked.returncode in (0, 1), where, "found:", found, "and then:", asked)
-            if asked.returncode == 0:
-                equal(json.loads(asked.stdout)["rows"], wanted, where)
-            else:
-                check(found["damaged"], where, "refused, and nothing was found:", asked)
+            if asked.returncode == 0 and json.loads(asked.stdout)["rows"] != wanted:
+                # One bit makes the newest meta page the older one, as after a commit that failed: the marker beside the store knows better.
+                equal(sanji("status", "-d", copy, "--json").json["state"], "read-only", f"{where}: {asked.stdout}, wanted {wanted}")
+                counts["taken for a copy put back"] += 1
+                continue
+            check(asked.returncode == 0 or found["damaged"], where, "refused, and nothing was found:", asked)
             counts["no effect" if not found["damaged"] else "found, figures right" if asked.returncode == 0 else "found, figures refused"] += 1
         comment(counts)
         equal(sum(counts.values()), FLIPS, "each has one outcome")
@@ -343,6 +416,8 @@ if __name__ == "__main__":
     run(test_fault_10_a_rotten_row_comes_back_from_the_parent, test_fault_10_a_rotten_row_comes_back_from_the_child,
         test_fault_10_a_certificate_comes_back, test_fault_10_a_row_that_nobody_holds_stops_nothing_else,
         test_fault_10_rotten_views_are_made_again_from_the_journal, test_trap_27_a_period_that_has_not_come_is_held,
-        test_fault_11_a_broken_tree_is_found_before_it_is_read, test_fault_11_four_hundred_flips,
+        test_fault_11_a_broken_tree_is_found_before_it_is_read, test_fault_11_bounds_of_a_page_are_found_before_anything_is_written,
+        test_fault_11_a_torn_root_page_gets_an_error_and_no_signal, test_fault_11_an_older_state_does_not_pass_for_the_last,
+        test_fault_11_four_hundred_flips,
         test_fault_9_a_store_cut_short_is_refused_and_kept, test_fault_12_a_wiped_store_is_not_taken_for_an_empty_one,
         test_fault_16_a_client_that_does_not_read_holds_no_transaction, test_fault_16_verify_and_scrub_beside_a_node_that_writes)

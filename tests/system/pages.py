@@ -15,9 +15,13 @@ class Pages:
         newest = max(metas, key=lambda meta: struct.unpack_from("<Q", meta, 144)[0])
         self.used = set()  # pages that the newest tree is made of
         self.rows = []
-        for _, key, offset, size, _ in self._walk("", struct.unpack_from("<Q", newest, 16 + 24 + 48 + 40)[0]):
+        self.roots = {"": struct.unpack_from("<Q", newest, 16 + 24 + 48 + 40)[0]}  # of the list of tables, and of each that has rows
+        self.newest = 0 if newest == metas[0] else 1
+        for _, key, offset, size, _ in self._walk("", self.roots[""]):
             root = struct.unpack_from("<Q", self.data, offset + 40)[0]
-            self.rows += self._walk(key.decode(), root) if root < len(self.data) // PAGE else []
+            if root < len(self.data) // PAGE:
+                self.roots[key.decode()] = root
+                self.rows += self._walk(key.decode(), root)
 
     def _walk(self, table, page):
         base = page * PAGE

@@ -1,12 +1,14 @@
 // The scrubber's process: what it finds in a real store, and what is made of its words and of its end. This program is its own worker.
 #include "node/scrub.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "relay/language.h"
+#include "relay/store_file.h"
 #include "tests/must.h"
 #include "tests/unit/node/stations.h"
 
@@ -216,6 +218,39 @@ static void what_keeps_it_from_reading_is_no_damage(void **context)
     assert_false(report.broken);
 }
 
+// LMDB reads such a page without trouble, and spoils rows when it next writes to it.
+static void fault_11_bounds_of_the_free_space_are_found(void **context)
+{
+    (void)context;
+    struct tree_finding finding;
+    struct page_meta meta;
+    uint64_t root = 0, bytes;
+    uint8_t page[PAGE_SIZE_USUAL], byte;
+    char path[300];
+    snprintf(path, sizeof path, "%s/store/data.mdb", stations.root);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(tree_metas(fd, &meta), OK);
+    assert_int_equal(pread(fd, page, sizeof page, (off_t)(meta.tables.root * sizeof page)), sizeof page);
+    for (unsigned i = 0; i < page_count(page); i++)
+        if (bytes_equal(page_node(page, i).key, bytes_of_text("journal")))
+            root = page_tree_read(page_node(page, i).value.data).root;
+    assert_true(root > 1);
+    off_t at = (off_t)(root * sizeof page) + 14;
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    assert_int_equal(pwrite(fd, &(uint8_t){byte ^ 0x80}, 1, at), 1);
+    for (int alone = 0; alone < 2; alone++) {
+        scrub_it(alone);
+        assert_true(report.broken && !report.died && strstr(report.how, "(journal)"));
+    }
+    assert_true(store_file_damage(path, &finding) && finding.page == root);
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+    scrub_it(true);
+    assert_false(report.broken);
+    assert_false(store_file_damage(path, &finding));
+    assert_int_equal(store_file_check(path, &bytes, NULL), OK);
+}
+
 // ---- what a process says, and how it ends
 
 static char script[200];
@@ -262,6 +297,19 @@ static void fault_11_how_it_ended_is_an_answer(void **context)
         assert_string_equal(report.how, "");
         assert_true(strlen(how) > 10);
     }
+}
+
+static void fault_11_a_broken_page_is_named(void **context)
+{
+    (void)context;
+    says("echo 'page cells 4/header'; echo 'page below 5/order'; echo 'done rows 0'");
+    assert_true(report.broken && strstr(report.how, "page 4 (cells): its header")); // the first of them is told
+    language_set(LANGUAGE_ZH);
+    says("echo 'page free 7/twice'; echo 'done rows 0'");
+    language_set(LANGUAGE_EN);
+    assert_true(report.broken && strstr(report.how, "第 7 页（free）"));
+    says("echo 'page cells 4/nosuchfault'; echo 'page cells x/header'; echo 'page cells'; echo 'done rows 0'");
+    assert_false(report.broken);
 }
 
 static void words_that_nobody_knows_harm_nothing(void **context)
@@ -348,6 +396,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(fault_10_a_rotten_row_of_any_table_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_10_a_subject_without_its_next_day_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_11_a_broken_tree_is_not_read_here, setup, teardown),
+        cmocka_unit_test_setup_teardown(fault_11_bounds_of_the_free_space_are_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(fault_11_a_broken_page_is_named, script_setup, teardown),
         cmocka_unit_test_setup_teardown(fault_09_a_store_cut_short_is_broken, setup, teardown),
         cmocka_unit_test_setup_teardown(what_keeps_it_from_reading_is_no_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(fault_11_how_it_ended_is_an_answer, script_setup, teardown),
