@@ -18,7 +18,7 @@ struct outcome {
 };
 
 static struct speaker speaker_of(const struct desk *desk, const struct header *header, const struct certificate *signer,
-                                 const struct entry *entry, uint32_t index)
+                                 const struct entry *entry, uint32_t index, uint64_t received_ms)
 {
     return (struct speaker){.station = signer->station,
                             .term = signer->term,
@@ -26,6 +26,7 @@ static struct speaker speaker_of(const struct desk *desk, const struct header *h
                             .nonce = header->feed.nonce,
                             .sequence = header->first + index,
                             .time_ms = entry->time_ms,
+                            .received_ms = received_ms,
                             .unit = units_find(desk->units, signer->unit),
                             .from_period = signer->from_period};
 }
@@ -157,9 +158,8 @@ static void take_record_back(struct applier *applier, struct txn *txn, const str
 }
 
 static struct outcome apply_entry(struct applier *applier, struct txn *txn, struct arena *arena, const struct header *header,
-                                  const struct certificate *signer, const struct entry *entry, uint32_t index, uint64_t position)
+                                  const struct certificate *signer, const struct entry *entry, const struct speaker *by, uint64_t position)
 {
-    struct speaker speaker = speaker_of(applier->desk, header, signer, entry, index);
     arena_reset(arena);
     if (entry->is_sealed && applier->restored && entry->kind == SANJI__ENTRY_KIND__RECORD &&
         station_equal(&signer->station, &applier->desk->self->station))
@@ -168,9 +168,9 @@ static struct outcome apply_entry(struct applier *applier, struct txn *txn, stru
         return (struct outcome){VERDICT_HELD, NULL};
     switch (entry->kind) {
     case SANJI__ENTRY_KIND__STATEMENT:
-        return apply_statement(applier->desk, arena, signer, entry, &speaker);
+        return apply_statement(applier->desk, arena, signer, entry, by);
     case SANJI__ENTRY_KIND__COMPLETE:
-        return apply_complete(applier->desk, arena, signer, entry, &speaker);
+        return apply_complete(applier->desk, arena, signer, entry, by);
     case SANJI__ENTRY_KIND__ANNOUNCE:
         return apply_announce(applier, txn, arena, signer, entry);
     case SANJI__ENTRY_KIND__RECEIPT:
@@ -181,13 +181,14 @@ static struct outcome apply_entry(struct applier *applier, struct txn *txn, stru
 }
 
 enum verdict apply_batch(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
-                         const struct entry *entries, uint64_t position, const char **ret_reason)
+                         const struct entry *entries, uint64_t position, uint64_t received_ms, const char **ret_reason)
 {
     struct applier *applier = context;
     struct arena arena = {0};
     struct outcome batch = {VERDICT_HELD, NULL};
     for (uint32_t i = 0; i < header->count && txn_error(txn) == OK; i++) {
-        struct outcome outcome = apply_entry(applier, txn, &arena, header, signer, &entries[i], i, position);
+        struct speaker by = speaker_of(applier->desk, header, signer, &entries[i], i, received_ms);
+        struct outcome outcome = apply_entry(applier, txn, &arena, header, signer, &entries[i], &by, position);
         if (outcome.verdict == VERDICT_REJECTED || outcome.verdict == VERDICT_DEFERRED) {
             if (batch.verdict != VERDICT_REJECTED && batch.verdict != VERDICT_DEFERRED)
                 batch = outcome;

@@ -14,9 +14,10 @@ struct applier {
 // `applier` is a struct applier. APPLIED: at least one entry had effect; HELD: none was for here, or each was spoken over. REJECTED or
 // DEFERRED: the first entry that was (the others count all the same); `ret_reason` is static text, of a rejection a function of the bytes
 // and the documents only, of a deferral what it waits for: "units" (the unit tree that the signer's certificate names), "document", or
-// "period" (T27: desk->now_ms, this station's own clock, has not come to it; with an alarm).
+// "period" (T27: desk->now_ms, this station's own clock, has not come to it; with an alarm). `received_ms`: when the batch came, which
+// stays the same however often it is judged.
 enum verdict apply_batch(void *applier, struct txn *txn, const struct header *header, const struct certificate *signer,
-                         const struct entry *entries, uint64_t position, const char **ret_reason);
+                         const struct entry *entries, uint64_t position, uint64_t received_ms, const char **ret_reason);
 // Whether the certificate's unit lies below its issuer's. A unit that another tree than ours may know passes: what its station says waits
 // for that tree.
 bool apply_may_certify(void *applier, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer);

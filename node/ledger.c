@@ -52,6 +52,7 @@ struct speaker ledger_own_speaker(const struct desk *desk, uint64_t sequence)
                             .nonce = mine.nonce,
                             .sequence = sequence,
                             .time_ms = desk->now_ms,
+                            .received_ms = desk->now_ms,
                             .unit = desk->unit,
                             .from_period = desk->self->from_period};
 }
@@ -150,18 +151,18 @@ static void hear(struct unit_seen *unit, uint64_t time_ms, uint64_t received_ms)
 
 // ---- what cannot be counted, whoever says it
 
-// Computed values exist for periods that have begun; entered ones (quotas) up to the end of the next year. By the speaker's own clock,
-// so that every station answers alike.
-static bool period_possible(struct period period, uint32_t basis, uint64_t time_ms)
+// Computed values exist for periods that have begun; entered ones (quotas) up to the end of the next year.
+int32_t ledger_statement_due(const struct statement *statement)
 {
-    if (!period_in_range(period) || period.type == SANJI__PERIOD_TYPE__NAMED)
-        return false;
-    int32_t first, last, tomorrow = civil_of_instant(time_ms, LEDGER_ZONE) + 1;
-    period_months(period, &first, &last);
-    if (basis == SANJI__BASIS__ENTERED || basis == SANJI__BASIS__IMPORTED)
-        return first / 12 <= month_of_days(tomorrow) / 12 + 1;
-    return first <= month_of_days(tomorrow);
+    int32_t first, last;
+    period_months(statement->period, &first, &last);
+    bool entered = statement->basis == SANJI__BASIS__ENTERED || statement->basis == SANJI__BASIS__IMPORTED;
+    return entered ? (first / 12 - 1) * 12 : first;
 }
+
+int32_t ledger_complete_due(const struct complete *complete) { return complete->through.number + 1; }
+
+bool ledger_has_come(int32_t due, uint64_t utc_ms) { return month_of_days(civil_of_instant(utc_ms, LEDGER_ZONE) + 1) >= due; }
 
 static const char *unit_fault(const struct desk *desk, const char *code, uint32_t from, uint64_t term, const struct speaker *speaker,
                               int32_t *ret)
@@ -186,7 +187,9 @@ static const char *statement_fault(const struct desk *desk, const struct stateme
         return fault;
     if (statement->scope != SANJI__SCOPE__OWN)
         return "only own values are counted";
-    if (!period_possible(statement->period, statement->basis, speaker->time_ms))
+    // By the speaker's own clock, so that every station answers alike.
+    if (!period_in_range(statement->period) || statement->period.type == SANJI__PERIOD_TYPE__NAMED ||
+        !ledger_has_come(ledger_statement_due(statement), speaker->time_ms))
         return "a period that cannot be";
     int32_t first, last;
     period_months(statement->period, &first, &last);
@@ -326,7 +329,7 @@ enum verdict ledger_apply(struct ledger *ledger, const struct desk *desk, const 
     *reason = statement_fault(desk, statement, speaker, &at);
     if (*reason)
         return VERDICT_REJECTED;
-    if (!period_possible(statement->period, statement->basis, desk->now_ms)) {
+    if (!ledger_has_come(ledger_statement_due(statement), desk->now_ms)) {
         *reason = LEDGER_WAITS_FOR_PERIOD;
         return VERDICT_DEFERRED;
     }
@@ -347,7 +350,7 @@ enum verdict ledger_apply(struct ledger *ledger, const struct desk *desk, const 
                 state = rank_of_group(&group->state);
     if (group->known && rank_compare(&rank, &state) <= 0) {
         touch(unit, statement->period, &rank);
-        hear(unit, speaker->time_ms, desk->now_ms);
+        hear(unit, speaker->time_ms, speaker->received_ms);
         return VERDICT_HELD;
     }
     if (statement->extent == SANJI__EXTENT__PATCH && !(group->known && rank_same_speaker(&rank, &state))) {
@@ -356,7 +359,7 @@ enum verdict ledger_apply(struct ledger *ledger, const struct desk *desk, const 
     }
     count_statement(&spread, group, statement, speaker);
     touch(unit, statement->period, &rank);
-    hear(unit, speaker->time_ms, desk->now_ms);
+    hear(unit, speaker->time_ms, speaker->received_ms);
     return VERDICT_APPLIED;
 }
 
@@ -367,21 +370,21 @@ enum verdict ledger_complete(struct ledger *ledger, const struct desk *desk, con
     *reason = unit_fault(desk, complete->unit, complete->unit_from, complete->term, speaker, &at);
     if (!*reason && complete->through.type != SANJI__PERIOD_TYPE__MONTH)
         *reason = "completeness is by month";
-    if (!*reason && (!period_in_range(complete->through) ||
-                     complete->through.number >= month_of_days(civil_of_instant(speaker->time_ms, LEDGER_ZONE) + 1)))
+    if (!*reason && (!period_in_range(complete->through) || !ledger_has_come(ledger_complete_due(complete), speaker->time_ms)))
         *reason = "a period that has not ended";
     if (!*reason && complete->head >= speaker->sequence)
         *reason = "a head after the statement itself";
     if (*reason)
         return VERDICT_REJECTED;
-    if (complete->through.number >= month_of_days(civil_of_instant(desk->now_ms, LEDGER_ZONE) + 1)) {
+    int32_t due = ledger_complete_due(complete);
+    if (!ledger_has_come(due, desk->now_ms)) {
         *reason = LEDGER_WAITS_FOR_PERIOD;
         return VERDICT_DEFERRED;
     }
     struct unit_seen *unit = ledger_units(ledger, desk) ? ledger_unit(ledger, desk, at) : NULL;
     if (!unit)
         return VERDICT_HELD;
-    hear(unit, speaker->time_ms, desk->now_ms);
+    hear(unit, speaker->time_ms, speaker->received_ms);
     struct rank rank = {speaker->term, speaker->ordinal, speaker->nonce, speaker->station, speaker->sequence},
                 state = rank_of_complete(&unit->complete);
     if (unit->complete_known && rank_compare(&rank, &state) <= 0)
@@ -393,7 +396,8 @@ enum verdict ledger_complete(struct ledger *ledger, const struct desk *desk, con
                                            .nonce = rank.nonce,
                                            .station = rank.station,
                                            .sequence = rank.sequence,
-                                           .time_ms = speaker->time_ms};
+                                           .time_ms = speaker->time_ms,
+                                           .touched = ledger_has_come(due, speaker->received_ms) ? 0 : TOUCHED_UNKNOWN};
     unit->complete_known = unit->complete_dirty = true;
     return VERDICT_APPLIED;
 }

@@ -36,10 +36,11 @@ struct speaker {
     uint64_t term;    // of the certificate; the statement must say the same
     uint32_t ordinal; // of the feed
     uint64_t sequence;
-    uint64_t time_ms;    // of the entry
-    int32_t unit;        // the certificate's, index in desk->units; UNIT_NONE: not in that tree
-    int32_t from_period; // the certificate's: first month it speaks for, 0: since ever
-    uint64_t nonce;      // of the feed: tells two incarnations of one ordinal apart
+    uint64_t time_ms;     // of the entry
+    int32_t unit;         // the certificate's, index in desk->units; UNIT_NONE: not in that tree
+    int32_t from_period;  // the certificate's: first month it speaks for, 0: since ever
+    uint64_t nonce;       // of the feed: tells two incarnations of one ordinal apart
+    uint64_t received_ms; // when the batch came, by this station's clock; of its own, when it was signed
 };
 
 // T27: what waits until this station's own clock has come to its period.
@@ -48,18 +49,25 @@ struct speaker {
 // its zone.
 enum { LEDGER_ZONE = 14 * 60 };
 
+// The first month in which such a statement can be judged, for those that LEDGER_WAITS_FOR_PERIOD is said of.
+int32_t ledger_statement_due(const struct statement *statement);
+int32_t ledger_complete_due(const struct complete *complete);
+// Whether that month has come at an instant, by the calendar of LEDGER_ZONE.
+bool ledger_has_come(int32_t due, uint64_t utc_ms);
+
 struct ledger;
 enum error_code ledger_create(struct ledger **ret, struct error *error); // ERR_MEMORY
 void ledger_destroy(struct ledger *ledger);                              // takes NULL
 
 // Applies one statement. Returns VERDICT_APPLIED; VERDICT_REJECTED with `reason` (static text that depends on the bytes only: an
 // unknown unit, a unit not below the signer's, a PATCH without its FULL, a wrong term, a period that cannot be, a scope that is not
-// counted); VERDICT_DEFERRED with reason "period" for a period that has not come by this station's own clock (T27); or VERDICT_HELD for a
-// statement of a lower (term, ordinal, sequence) than the one that speaks: kept, counted nowhere. desk->now_ms is the time of receipt. When
-// the transaction fails (damage, memory) the verdict means nothing: ask txn_error().
+// counted); VERDICT_DEFERRED with reason LEDGER_WAITS_FOR_PERIOD for a period that has not come by desk->now_ms, this station's own clock
+// (T27); or VERDICT_HELD for a statement of a lower (term, ordinal, sequence) than the one that speaks: kept, counted nowhere. When the
+// transaction fails (damage, memory) the verdict means nothing: ask txn_error().
 enum verdict ledger_apply(struct ledger *ledger, const struct desk *desk, const struct statement *statement, const struct speaker *speaker,
                           const char **reason);
-// The same for "all stated up to here". Completeness is by month.
+// The same for "all stated up to here". Completeness is by month. What came before its month had come, and is taken up when it has, leaves
+// the same behind, whatever its speaker stated meanwhile (TOUCHED_UNKNOWN).
 enum verdict ledger_complete(struct ledger *ledger, const struct desk *desk, const struct complete *complete, const struct speaker *speaker,
                              const char **reason);
 

@@ -36,8 +36,11 @@ struct complete_row {
     struct station_id station;
     uint64_t sequence; // of the Complete itself
     uint64_t time_ms;
-    uint64_t touched; // last statement of the same speaker, after the Complete, for a period that it covers; 0: none
+    // Last statement of the same speaker, after the Complete, for a period that it covers; 0: none. TOUCHED_UNKNOWN of one that came before
+    // its month had come: what followed may have been counted before it was, so that only the groups tell.
+    uint64_t touched;
 };
+#define TOUCHED_UNKNOWN UINT64_MAX
 
 void put_group_key(const struct group_key *group, uint8_t ret[GROUP_KEY_SIZE]);
 void put_chunk_key(const struct group_key *group, uint32_t chunk, uint8_t ret[CHUNK_KEY_SIZE]);

@@ -80,13 +80,13 @@ static void apply_again(struct verifying *verifying, const struct batch_row *row
 {
     const char *reason = NULL;
     verifying->views.desk.now_ms = row->received_ms;
-    enum verdict verdict =
-        apply_batch(&verifying->applier, verifying->views.desk.txn, header, signer, verifying->receiver.entries, row->position, &reason);
+    enum verdict verdict = apply_batch(&verifying->applier, verifying->views.desk.txn, header, signer, verifying->receiver.entries,
+                                       row->position, row->received_ms, &reason);
     // What waited for its period was taken up when that had come: some time between then and now.
     if (verdict == VERDICT_DEFERRED && row->verdict != VERDICT_DEFERRED && strcmp(reason, LEDGER_WAITS_FOR_PERIOD) == 0) {
         verifying->views.desk.now_ms = utc_ms();
         verdict = apply_batch(&verifying->applier, verifying->views.desk.txn, header, signer, verifying->receiver.entries, row->position,
-                              &reason);
+                              row->received_ms, &reason);
     }
     static const struct station_id here;
     bool made_here = station_equal(&row->from, &here), own = station_equal(&header->feed.station, &verifying->self.station);

@@ -135,14 +135,14 @@ bool receive_entitled(const struct receiver *receiver, const struct header *head
 }
 
 static enum verdict apply(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, uint64_t position,
-                          const char **reason)
+                          uint64_t received_ms, const char **reason)
 {
     struct error error = {0};
     if (body_decode(buffer_bytes(&arrival->body), &arrival->decoded, receiver->entries, &error) != OK) {
         *reason = "body does not decode"; // a function of the bytes: every tier says the same
         return VERDICT_REJECTED;
     }
-    return receiver->apply(receiver->context, txn, &arrival->decoded, &arrival->signer, receiver->entries, position, reason);
+    return receiver->apply(receiver->context, txn, &arrival->decoded, &arrival->signer, receiver->entries, position, received_ms, reason);
 }
 
 struct batch_row receive_row(const struct arrival *arrival, uint32_t feed_id, bool with_body)
@@ -202,7 +202,7 @@ static void store_next(const struct receiver *receiver, struct txn *txn, struct 
     const char *reason = NULL;
     uint64_t position = journal_end(txn) + 1;
     if (take_body)
-        row.verdict = apply(receiver, txn, arrival, position, &reason);
+        row.verdict = apply(receiver, txn, arrival, position, row.received_ms, &reason);
     receive_row_reason(&row, reason);
     position = journal_append(txn, &row);
     if (row.verdict == VERDICT_DEFERRED)
@@ -223,10 +223,11 @@ void receive_body(const struct receiver *receiver, struct txn *txn, struct arriv
                   struct grown *grown)
 {
     uint64_t position;
-    if (!journal_find(txn, feed_id, arrival->decoded.first, &position))
+    struct batch_row row;
+    if (!journal_find(txn, feed_id, arrival->decoded.first, &position) || !journal_read(txn, position, &row))
         return;
     const char *reason = NULL;
-    enum verdict verdict = apply(receiver, txn, arrival, position, &reason);
+    enum verdict verdict = apply(receiver, txn, arrival, position, row.received_ms, &reason);
     journal_add_body(txn, position, buffer_bytes(&arrival->body), verdict, reason ? reason : "");
     if (verdict == VERDICT_DEFERRED)
         deferred_add(txn, reason, position);
@@ -406,7 +407,7 @@ enum verdict receive_again(const struct receiver *receiver, struct txn *txn, uin
     if (arrival.body.failed)
         txn_fail(txn, ERR_MEMORY, "body");
     else
-        verdict = apply(receiver, txn, &arrival, position, reason);
+        verdict = apply(receiver, txn, &arrival, position, row.received_ms, reason);
     arrival_finish(&arrival);
     return verdict;
 }

@@ -32,10 +32,11 @@ struct receiver {
     struct place place;
     struct signers *signers; // the writer thread's own
     void *context;
-    // What the layer above does with a batch whose body is here and may be read here. Returns its verdict, with `reason` (static, never
-    // NULL) when it rejects or defers. `position`: where the journal will have the batch, so nothing may be journaled in here.
+    // What the layer above does with a batch whose body is here and may be read here. Returns its verdict, with `reason` (never NULL, good
+    // until the next call) when it rejects or defers. `position`, `received_ms`: as the journal will have the batch, so nothing may be
+    // journaled in here.
     enum verdict (*apply)(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
-                          const struct entry *entries, uint64_t position, const char **reason);
+                          const struct entry *entries, uint64_t position, uint64_t received_ms, const char **reason);
     // Whether a certificate may stand: its unit lies below its issuer's in the unit tree in force.
     bool (*may_certify)(void *context, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer);
     void (*document)(void *context, struct txn *txn, const struct hash *hash, struct bytes content); // a document arrived

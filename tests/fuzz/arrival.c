@@ -16,9 +16,9 @@ static struct hash digests[ROWS_MAX]; // of the journal's rows, as they were fir
 static uint64_t applied_feed_places;
 
 static enum verdict on_apply(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
-                             const struct entry *found, uint64_t position, const char **reason)
+                             const struct entry *found, uint64_t position, uint64_t received_ms, const char **reason)
 {
-    (void)context, (void)txn, (void)position;
+    (void)context, (void)txn, (void)position, (void)received_ms;
     MUST(hash_equal(&signer->hash, &header->certificate) && station_equal(&signer->station, &header->feed.station));
     for (uint32_t i = 0; i < header->count; i++)
         MUST(found[i].kind && found[i].content.size);

@@ -117,9 +117,9 @@ static void on_done(void *context)
 }
 
 static enum verdict on_apply(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
-                             const struct entry *entries, uint64_t position, const char **reason)
+                             const struct entry *entries, uint64_t position, uint64_t received_ms, const char **reason)
 {
-    (void)context, (void)txn, (void)header, (void)signer, (void)entries, (void)position;
+    (void)context, (void)txn, (void)header, (void)signer, (void)entries, (void)position, (void)received_ms;
     *reason = NULL;
     return VERDICT_APPLIED;
 }

@@ -37,10 +37,11 @@ static void fold_row(struct fold *fold, struct txn *from, const struct batch_row
         return;
     struct certificate copy = *signer;
     fold->desk.now_ms = row->received_ms; // a period that had not come then waited
-    enum verdict verdict = apply_batch(&fold->applier, fold->desk.txn, &header, &copy, fold->entries, row->position, &reason);
+    enum verdict verdict =
+        apply_batch(&fold->applier, fold->desk.txn, &header, &copy, fold->entries, row->position, row->received_ms, &reason);
     if (verdict == VERDICT_DEFERRED && row->verdict != VERDICT_DEFERRED) { // taken up since, and perhaps spoken over meanwhile
         fold->desk.now_ms = late_ms;
-        verdict = apply_batch(&fold->applier, fold->desk.txn, &header, &copy, fold->entries, row->position, &reason);
+        verdict = apply_batch(&fold->applier, fold->desk.txn, &header, &copy, fold->entries, row->position, row->received_ms, &reason);
     }
     struct quarantined mended; // how a row was judged can be lost with it
     if (!station_equal(&row->from, &here) && (verdict == VERDICT_REJECTED) != (row->verdict == VERDICT_REJECTED) &&
@@ -116,9 +117,7 @@ static void compare(struct site *site)
     assert(code == OK);
     struct txn *folded = txn_begin(fold.store, false, &error);
     for (size_t i = 0; i < sizeof tables / sizeof *tables && !world->over; i++)
-        // Of a month that a wrong clock called complete, the order of two stations' words decides who is heard last.
-        if (tables[i] != TABLE_COMPLETE || !(world->config.faults & 1u << SIM_FAULT_clock))
-            compare_table(site, live, folded, tables[i]);
+        compare_table(site, live, folded, tables[i]);
     txn_abort(folded);
     txn_abort(live);
     fold_finish(&fold);

@@ -136,7 +136,7 @@ static void on_done(void *context)
 }
 
 static enum verdict on_apply(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
-                             const struct entry *entries, uint64_t position, const char **reason)
+                             const struct entry *entries, uint64_t position, uint64_t received_ms, const char **reason)
 {
     struct site *site = context;
     struct model_feed *feed = model_feed(&world->model, &header->feed, 0, false);
@@ -146,12 +146,12 @@ static enum verdict on_apply(void *context, struct txn *txn, const struct header
     bool lost = planted(SIM_PLANT_lost_effect) && header->feed.lane == 4 && chance(200);
     for (unsigned i = 0; i < times; i++) {
         if (site->again)
-            return apply_batch(&site->applier, txn, header, signer, entries, position, reason);
+            return apply_batch(&site->applier, txn, header, signer, entries, position, received_ms, reason);
         site->applications =
             memory_room(site->applications, site->application_count, &site->application_capacity, sizeof *site->applications);
         site->applications[site->application_count++] =
             (struct application){feed ? (uint32_t)(feed - world->model.feeds) : UINT32_MAX, header->first};
-        verdict = lost ? VERDICT_APPLIED : apply_batch(&site->applier, txn, header, signer, entries, position, reason);
+        verdict = lost ? VERDICT_APPLIED : apply_batch(&site->applier, txn, header, signer, entries, position, received_ms, reason);
     }
     return verdict;
 }

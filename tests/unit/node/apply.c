@@ -81,7 +81,7 @@ static enum verdict judge(struct act *act, struct office *office, const struct c
     struct applier applier = {.desk = &office->desk};
     for (uint32_t i = 0; i < act->count; i++)
         act->entries[i].content = buffer_bytes(&act->contents[i]);
-    enum verdict verdict = apply_batch(&applier, office->desk.txn, &header, signer, act->entries, 1, &act->reason);
+    enum verdict verdict = apply_batch(&applier, office->desk.txn, &header, signer, act->entries, 1, office->now_ms, &act->reason);
     for (uint32_t i = 0; i < act->count; i++)
         buffer_finish(&act->contents[i]);
     act->count = 0;

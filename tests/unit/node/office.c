@@ -370,7 +370,8 @@ static uint32_t apply_entries(struct mate *mate, struct office *office, uint64_t
                                   office->now_ms,
                                   units_find(office->units, mate->certificate.unit),
                                   mate->certificate.from_period,
-                                  mate->feed.nonce};
+                                  mate->feed.nonce,
+                                  office->now_ms};
         struct statement statement;
         struct complete complete;
         const char *reason;

@@ -17,9 +17,10 @@ struct three {
 };
 
 static enum verdict take(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
-                         const struct entry *entries, uint64_t position, const char **reason)
+                         const struct entry *entries, uint64_t position, uint64_t received_ms, const char **reason)
 {
     struct bench *bench = context;
+    (void)received_ms;
     enum verdict verdict = VERDICT_HELD;
     for (uint32_t i = 0; i < header->count; i++)
         if (entries[i].kind == SANJI__ENTRY_KIND__RECEIPT)

@@ -59,10 +59,11 @@ void posts_finish(struct post list[POSTS])
 // ---- the layer above
 
 static enum verdict on_apply(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
-                             const struct entry *entries, uint64_t position, const char **reason)
+                             const struct entry *entries, uint64_t position, uint64_t received_ms, const char **reason)
 {
     struct bench *bench = context;
     (void)txn;
+    (void)received_ms;
     assert_true(hash_equal(&signer->hash, &header->certificate));
     for (uint32_t i = 0; i < header->count; i++)
         assert_true(entries[i].kind != 0 && entries[i].content.size > 0);

@@ -82,10 +82,10 @@ static void ran(struct desk *desk, uint32_t what)
 }
 
 static enum verdict on_apply(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
-                             const struct entry *entries, uint64_t position, const char **reason)
+                             const struct entry *entries, uint64_t position, uint64_t received_ms, const char **reason)
 {
     struct desk *desk = context;
-    (void)txn, (void)signer, (void)entries, (void)position;
+    (void)txn, (void)signer, (void)entries, (void)position, (void)received_ms;
     *reason = NULL;
     ran(desk, header->feed.lane);
     return VERDICT_APPLIED;
