@@ -6,8 +6,12 @@
 #include "node/documents.h"
 #include "node/ledger.h"
 #include "node/records.h"
+#include "record.pb-c.h"
 #include "relay/codec.h"
 #include "relay/receipt.h"
+#include "relay/waiting.h"
+
+static const uint64_t FOREVER_MS = UINT64_C(7260796800000); // 2200-02-01: every period that can be said has come
 
 // What one entry came to. A batch is rejected when any of its entries is; the others of it still count, and every tier decides alike,
 // for the reason depends on the bytes and the unit tree that the signer's certificate names (a unit tree without this station's unit
@@ -15,6 +19,7 @@
 struct outcome {
     enum verdict verdict;
     const char *reason;
+    int32_t due; // of one that waits for its period: the month
 };
 
 static struct speaker speaker_of(const struct desk *desk, const struct header *header, const struct certificate *signer,
@@ -57,6 +62,12 @@ static void alarm_future(const struct desk *desk, const struct certificate *sign
     alarm_add(desk->txn, &alarm);
 }
 
+static struct outcome waits_for_period(const struct desk *desk, const struct certificate *signer, int32_t due)
+{
+    alarm_future(desk, signer);
+    return (struct outcome){VERDICT_DEFERRED, LEDGER_WAITS_FOR_PERIOD, due};
+}
+
 static struct outcome apply_statement(const struct desk *desk, struct arena *arena, const struct certificate *signer,
                                       const struct entry *entry, const struct speaker *speaker)
 {
@@ -68,9 +79,7 @@ static struct outcome apply_statement(const struct desk *desk, struct arena *are
     if (waits_for_units(desk, signer, statement.unit))
         return (struct outcome){VERDICT_DEFERRED, "units"};
     outcome.verdict = ledger_apply(desk->ledger, desk, &statement, speaker, &outcome.reason);
-    if (outcome.verdict == VERDICT_DEFERRED)
-        alarm_future(desk, signer);
-    return outcome;
+    return outcome.verdict == VERDICT_DEFERRED ? waits_for_period(desk, signer, ledger_statement_due(&statement)) : outcome;
 }
 
 static struct outcome apply_complete(const struct desk *desk, struct arena *arena, const struct certificate *signer,
@@ -84,9 +93,7 @@ static struct outcome apply_complete(const struct desk *desk, struct arena *aren
     if (waits_for_units(desk, signer, complete.unit))
         return (struct outcome){VERDICT_DEFERRED, "units"};
     outcome.verdict = ledger_complete(desk->ledger, desk, &complete, speaker, &outcome.reason);
-    if (outcome.verdict == VERDICT_DEFERRED)
-        alarm_future(desk, signer);
-    return outcome;
+    return outcome.verdict == VERDICT_DEFERRED ? waits_for_period(desk, signer, ledger_complete_due(&complete)) : outcome;
 }
 
 // Why a document can't come into force here; NULL: it can. One that did would stop every later transaction.
@@ -180,25 +187,86 @@ static struct outcome apply_entry(struct applier *applier, struct txn *txn, stru
     }
 }
 
+// The text that a batch waits under: in order of time.
+static const char *name_wait(int32_t due, char ret[APPLY_WAITS_SIZE])
+{
+    char month[16];
+    period_format((struct period){SANJI__PERIOD_TYPE__MONTH, due}, month);
+    snprintf(ret, APPLY_WAITS_SIZE, LEDGER_WAITS_FOR_PERIOD " %s", month);
+    return ret;
+}
+
+// Which of two entries speaks for their batch: one that waits, or nobody would come back to it; then one that was rejected. Of those that
+// wait: what may come any day before a period, and of periods the next.
+static bool outweighs(const struct outcome *outcome, const struct outcome *batch)
+{
+    static const int weight[] = {[VERDICT_HELD] = 0, [VERDICT_APPLIED] = 1, [VERDICT_REJECTED] = 2, [VERDICT_DEFERRED] = 3};
+    if (outcome->verdict != VERDICT_DEFERRED || batch->verdict != VERDICT_DEFERRED)
+        return weight[outcome->verdict] > weight[batch->verdict];
+    return batch->due && (!outcome->due || outcome->due < batch->due);
+}
+
 enum verdict apply_batch(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
                          const struct entry *entries, uint64_t position, uint64_t received_ms, const char **ret_reason)
 {
     struct applier *applier = context;
     struct arena arena = {0};
-    struct outcome batch = {VERDICT_HELD, NULL};
+    struct outcome batch = {VERDICT_HELD, NULL, 0};
     for (uint32_t i = 0; i < header->count && txn_error(txn) == OK; i++) {
         struct speaker by = speaker_of(applier->desk, header, signer, &entries[i], i, received_ms);
         struct outcome outcome = apply_entry(applier, txn, &arena, header, signer, &entries[i], &by, position);
-        if (outcome.verdict == VERDICT_REJECTED || outcome.verdict == VERDICT_DEFERRED) {
-            if (batch.verdict != VERDICT_REJECTED && batch.verdict != VERDICT_DEFERRED)
-                batch = outcome;
-        } else if (outcome.verdict == VERDICT_APPLIED && batch.verdict == VERDICT_HELD) {
+        if (outweighs(&outcome, &batch))
             batch = outcome;
-        }
     }
     arena_finish(&arena);
     *ret_reason = batch.reason;
+    if (batch.due)
+        *ret_reason = name_wait(batch.due, applier->waits);
     return batch.verdict;
+}
+
+// ---- what was held for its period
+
+void apply_take_up_periods(const struct receiver *receiver, const struct desk *desk)
+{
+    char last[APPLY_WAITS_SIZE];
+    int32_t month = month_of_days(civil_of_instant(desk->now_ms, LEDGER_ZONE) + 1);
+    waiting_take_up(receiver, desk->txn, LEDGER_WAITS_FOR_PERIOD, name_wait(month, last), desk->now_ms);
+}
+
+static bool is_wait(const char *reason) { return strncmp(reason, LEDGER_WAITS_FOR_PERIOD, strlen(LEDGER_WAITS_FOR_PERIOD)) == 0; }
+
+// Until when the entries of a row were judged: by now all of them, or those before the month that it waits for.
+static uint64_t judged_until(const struct batch_row *row)
+{
+    struct period due;
+    static const uint64_t zone_ms = LEDGER_ZONE * 60000, day_ms = 24 * 3600 * 1000;
+    if (row->verdict != VERDICT_DEFERRED)
+        return FOREVER_MS;
+    if (!is_wait(row->reason) || !period_parse(row->reason + strlen(LEDGER_WAITS_FOR_PERIOD " "), &due))
+        return row->received_ms;
+    int64_t day = month_first_day(due.number) - 2; // whose tomorrow is in the month before
+    return day < 1 ? 0 : (uint64_t)day * day_ms - zone_ms;
+}
+
+enum verdict apply_fold(struct applier *applier, const struct batch_row *row, const struct header *header, const struct certificate *signer,
+                        const struct entry *entries, const char **ret_reason)
+{
+    struct desk *desk = applier->desk;
+    uint64_t until = judged_until(row);
+    *ret_reason = NULL;
+    if (row->verdict == VERDICT_DEFERRED && waiting_is_behind(row->reason)) {
+        *ret_reason = row->reason;
+        return VERDICT_DEFERRED; // nobody has judged it
+    }
+    desk->now_ms = row->received_ms;
+    enum verdict verdict = apply_batch(applier, desk->txn, header, signer, entries, row->position, row->received_ms, ret_reason);
+    if (verdict != VERDICT_DEFERRED || !is_wait(*ret_reason) || until <= row->received_ms)
+        return verdict;
+    desk->now_ms = until;
+    verdict = apply_batch(applier, desk->txn, header, signer, entries, row->position, row->received_ms, ret_reason);
+    desk->now_ms = row->received_ms;
+    return verdict;
 }
 
 bool apply_may_certify(void *context, struct txn *txn, const struct certificate *certificate, const struct certificate *issuer)

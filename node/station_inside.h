@@ -43,7 +43,6 @@ struct station {
     atomic_bool full;                      // the last transaction found no room
     bool owes_alarm;                       // ... and of that there is to be an alarm, when there is room for it
     uint64_t full_ms, told_ms;             // since when (UTC); when that was last said (monotonic)
-    int32_t periods_day, periods_day_next; // civil day on which held periods were looked at; of the open transaction
     struct guesses guesses;                // of tokens; the writer's
     uint64_t end;                          // of the journal, in this transaction
     struct keeper *_Atomic keeper;         // of the marker; NULL: none runs

@@ -8,8 +8,8 @@
 #include "node/records.h"
 #include "relay/introduce.h"
 #include "relay/language.h"
-#include "relay/quarantine.h"
 #include "relay/receipt.h"
+#include "relay/waiting.h"
 
 enum {
     QUIET_MS = 1000,         // after the last own statement, before `complete` is signed: a burst of records makes one, not many
@@ -33,41 +33,6 @@ void station_replace_documents(struct station *station, struct documents *docume
 
 // ---- the writer's transactions
 
-// Batches that waited for something: tried again, each once. Those that still wait are put back.
-static void take_up(struct station *station, struct txn *txn, const char *waited_for)
-{
-    struct buffer positions = {0}; // all are taken out first: what is put back must not come round again
-    for (uint64_t position; (position = deferred_take(txn, waited_for)) != 0;)
-        buffer_append(&positions, &position, sizeof position);
-    if (positions.failed)
-        txn_fail(txn, ERR_MEMORY, waited_for);
-    for (size_t at = 0; at < positions.size && txn_error(txn) == OK; at += sizeof(uint64_t)) {
-        uint64_t position;
-        const char *reason = NULL;
-        memcpy(&position, positions.data + at, sizeof position);
-        if (!journal_intact(txn, position)) { // it waits until it is whole again
-            quarantine_batch(txn, position, false, station->desk.now_ms);
-            deferred_add(txn, waited_for, position);
-            continue;
-        }
-        enum verdict verdict = receive_again(&station->receiver, txn, position, &reason);
-        journal_add_body(txn, position, bytes_of(NULL, 0), verdict, reason ? reason : "");
-        if (verdict == VERDICT_DEFERRED)
-            deferred_add(txn, reason, position);
-    }
-    buffer_finish(&positions);
-}
-
-// T27: what was held for a period to come is looked at when the day changes, at the start, and when the clock is set: before anything else
-// is judged by that day, as a patch is nothing without the statement before it.
-static void take_up_periods(struct station *station, struct txn *txn)
-{
-    int32_t today = civil_of_instant(station->desk.now_ms, LEDGER_ZONE);
-    if (today != station->periods_day)
-        take_up(station, txn, LEDGER_WAITS_FOR_PERIOD);
-    station->periods_day_next = today;
-}
-
 static void on_begin(void *context, struct txn *txn)
 {
     struct station *station = context;
@@ -87,18 +52,17 @@ static void on_begin(void *context, struct txn *txn)
         .delegated = documents->delegated,
     };
     station->applier.reload = false;
-    station->periods_day_next = station->periods_day;
     station->stated = false;
     author_context(station->author, station->desk.now_ms, documents->codebook ? &documents->codebook->hash : NULL);
     if (documents->codebook) // restored or not: what comes back is judged, too
-        take_up_periods(station, txn);
+        apply_take_up_periods(&station->receiver, &station->desk);
 }
 
 // Documents came: what was announced comes into force, and what waited for it is taken up.
 static void take_documents(struct station *station, struct txn *txn)
 {
     struct error error = {0};
-    take_up(station, txn, "document");
+    waiting_take_up(&station->receiver, txn, "document", "document", station->desk.now_ms);
     if (documents_load(txn, station->self.unit, &station->next, &error) != OK) {
         txn_fail(txn, error.code, error.detail);
         return;
@@ -108,7 +72,7 @@ static void take_documents(struct station *station, struct txn *txn)
     station->desk.units = station->next->units;
     station->desk.unit = station->next->unit;
     station->desk.delegated = station->next->delegated;
-    take_up(station, txn, "units");
+    waiting_take_up(&station->receiver, txn, "units", "units", station->desk.now_ms);
 }
 
 // There is room for it now.
@@ -179,7 +143,6 @@ static void on_committed(void *context)
     if (station->next)
         station_replace_documents(station, station->next);
     station->next = NULL;
-    station->periods_day = station->periods_day_next;
     keeper_note(station, station->end);
     if (station->stated)
         due_in(station, QUIET_MS);

@@ -1,7 +1,6 @@
 #include <stdlib.h>
 
 #include "envelope.pb-c.h"
-#include "node/ledger.h"
 #include "node/records.h"
 #include "node/verify_inside.h"
 #include "record.pb-c.h"
@@ -72,22 +71,15 @@ static void replay_record(struct verifying *verifying, const struct batch_row *r
 }
 
 // Which of two statements speaks over the other does not depend on the order in which they come, but whether the lower one counted for a
-// while does: a body that came late is applied here in its place. What counts in the end is compared in the views.
+// while does: a body that came late, or was held for its period, is applied here in its place. What counts in the end is compared in the
+// views.
 static bool counts_or_not(enum verdict verdict) { return verdict == VERDICT_APPLIED || verdict == VERDICT_HELD; }
 
 static void apply_again(struct verifying *verifying, const struct batch_row *row, const struct header *header,
                         const struct certificate *signer)
 {
     const char *reason = NULL;
-    verifying->views.desk.now_ms = row->received_ms;
-    enum verdict verdict = apply_batch(&verifying->applier, verifying->views.desk.txn, header, signer, verifying->receiver.entries,
-                                       row->position, row->received_ms, &reason);
-    // What waited for its period was taken up when that had come: some time between then and now.
-    if (verdict == VERDICT_DEFERRED && row->verdict != VERDICT_DEFERRED && strcmp(reason, LEDGER_WAITS_FOR_PERIOD) == 0) {
-        verifying->views.desk.now_ms = utc_ms();
-        verdict = apply_batch(&verifying->applier, verifying->views.desk.txn, header, signer, verifying->receiver.entries, row->position,
-                              row->received_ms, &reason);
-    }
+    enum verdict verdict = apply_fold(&verifying->applier, row, header, signer, verifying->receiver.entries, &reason);
     static const struct station_id here;
     bool made_here = station_equal(&row->from, &here), own = station_equal(&header->feed.station, &verifying->self.station);
     struct quarantined mended;
@@ -226,7 +218,8 @@ void verify_batch(struct verifying *verifying, const struct batch_row *row)
     if (row->body.size == 0 && station_equal(&header.feed.station, &verifying->self.station))
         verifying->incomplete = true;
     if (may_change(verifying, row, &header, signer)) {
-        struct unsettled unsettled = {row->position, row->verdict, row->body.size > 0};
+        struct unsettled unsettled = {.position = row->position, .verdict = row->verdict, .body = row->body.size > 0};
+        memcpy(unsettled.reason, row->reason, sizeof unsettled.reason);
         buffer_append(&verifying->open, &unsettled, sizeof unsettled);
     }
     if (row->body.size)

@@ -24,6 +24,7 @@ struct unsettled {
     uint64_t position; // 0: it has been reported as damaged or gone
     enum verdict verdict;
     bool body;
+    char reason[REASON_MAX + 1]; // of a batch that waits, some may be judged and the rest go on waiting
 };
 
 // What is kept may be compared only with what came of the same state of the store. A running node goes on writing, and can't use again the

@@ -125,9 +125,10 @@ static void settle_row(struct verifying *verifying, struct unsettled *unsettled)
         unsettled->position = 0;
         return;
     }
-    if (row.verdict == before.verdict && (row.body.size > 0) == before.body)
+    if (row.verdict == before.verdict && (row.body.size > 0) == before.body && strcmp(row.reason, before.reason) == 0)
         return;
-    *unsettled = (struct unsettled){before.position, row.verdict, row.body.size > 0};
+    *unsettled = (struct unsettled){.position = before.position, .verdict = row.verdict, .body = row.body.size > 0};
+    memcpy(unsettled->reason, row.reason, sizeof unsettled->reason);
     verify_batch_again(verifying, &row, &before);
 }
 

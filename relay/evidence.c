@@ -1,5 +1,6 @@
 // Of journal.h: the other batches of forks, and the batches that wait for something.
 #include <assert.h>
+#include <stdio.h>
 
 #include "relay/journal.h"
 #include "relay/row.h"
@@ -125,21 +126,63 @@ void deferred_add(struct txn *txn, const char *waits_for, uint64_t position)
     row_write(txn, TABLE_DEFERRED, bytes_of(key, size), &none);
 }
 
-uint64_t deferred_take(struct txn *txn, const char *waits_for)
+static bool take_deferred(struct bytes key, struct deferred *ret)
+{
+    struct deferred deferred = {0};
+    if (key.size <= 8 || key.size > DEFERRED_KEY_MAX || key.data[key.size - 9] != 0)
+        return false;
+    memcpy(deferred.waits_for, key.data, key.size - 8);
+    deferred.position = get_be64(key.data + key.size - 8);
+    *ret = deferred;
+    return true;
+}
+
+static bool whole_at(struct txn *txn, const struct cursor *cursor)
+{
+    struct row row;
+    return row_at(txn, TABLE_DEFERRED, cursor, &row) && row_end(&row);
+}
+
+bool deferred_seek(struct txn *txn, const struct deferred *from, const char *last, struct deferred *ret)
 {
     uint8_t key[DEFERRED_KEY_MAX];
-    uint64_t position = 0;
-    struct row row;
-    size_t size = deferred_key(waits_for, 0, key);
+    struct deferred found;
+    size_t size = deferred_key(from->waits_for, from->position, key);
     struct cursor *cursor = cursor_open(txn, TABLE_DEFERRED);
-    bool found = cursor && cursor_seek(cursor, bytes_of(key, size)) && cursor_key(cursor).size == size &&
-                 memcmp(cursor_key(cursor).data, key, size - 8) == 0;
-    if (found && row_at(txn, TABLE_DEFERRED, cursor, &row) && row_end(&row))
-        position = get_be64(row.key.data + size - 8);
+    bool at = cursor && cursor_seek(cursor, bytes_of(key, size)) && take_deferred(cursor_key(cursor), &found) &&
+              strcmp(found.waits_for, last) <= 0 && whole_at(txn, cursor);
     cursor_close(cursor);
-    if (position == 0)
+    if (at)
+        *ret = found;
+    return at;
+}
+
+bool deferred_of(struct txn *txn, uint64_t position, const char *but, struct deferred *ret)
+{
+    struct deferred found;
+    bool is = false;
+    struct cursor *cursor = cursor_open(txn, TABLE_DEFERRED);
+    for (bool at = cursor && cursor_seek(cursor, bytes_of("", 0)); at && !is; at = cursor_next(cursor))
+        is = take_deferred(cursor_key(cursor), &found) && found.position == position && strcmp(found.waits_for, but) != 0 &&
+             whole_at(txn, cursor);
+    cursor_close(cursor);
+    if (is)
+        *ret = found;
+    return is;
+}
+
+bool deferred_remove(struct txn *txn, const struct deferred *deferred)
+{
+    uint8_t key[DEFERRED_KEY_MAX];
+    size_t size = deferred_key(deferred->waits_for, deferred->position, key);
+    return txn_delete(txn, TABLE_DEFERRED, bytes_of(key, size));
+}
+
+uint64_t deferred_take(struct txn *txn, const char *waits_for)
+{
+    struct deferred from = {0}, found;
+    snprintf(from.waits_for, sizeof from.waits_for, "%s", waits_for);
+    if (!deferred_seek(txn, &from, from.waits_for, &found) || !deferred_remove(txn, &found))
         return 0;
-    deferred_key(waits_for, position, key);
-    txn_delete(txn, TABLE_DEFERRED, bytes_of(key, size));
-    return position;
+    return found.position;
 }

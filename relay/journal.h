@@ -99,6 +99,16 @@ bool evidence_next(struct txn *txn, uint32_t feed, const struct evidence *after,
 void deferred_add(struct txn *txn, const char *waits_for, uint64_t position);
 // Positions waiting for it, in order, removed as they are handed out; 0: no more.
 uint64_t deferred_take(struct txn *txn, const char *waits_for);
+struct deferred {
+    char waits_for[REASON_MAX + 1];
+    uint64_t position;
+};
+// The first at `from` or after it, up to the text `last`, in the order of the text (as strcmp has it) and then of the position. False:
+// none.
+bool deferred_seek(struct txn *txn, const struct deferred *from, const char *last, struct deferred *ret);
+// The first text that the position waits for, but for `but`. False: none. Looks at all keys of the table.
+bool deferred_of(struct txn *txn, uint64_t position, const char *but, struct deferred *ret);
+bool deferred_remove(struct txn *txn, const struct deferred *deferred); // false: it is not there
 
 // ---- objects: certificates and documents by hash. Adding one that is there changes nothing.
 enum object_kind { OBJECT_CERTIFICATE = 1, OBJECT_DOCUMENT = 2 };

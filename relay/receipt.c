@@ -187,9 +187,7 @@ void receipt_give(struct author *author, struct txn *txn, const struct header *h
     buffer_finish(&wire);
 }
 
-static const char owed[] = "receipt"; // in the table `deferred`
-
-void receipt_owe(struct txn *txn, uint64_t position) { deferred_add(txn, owed, position); }
+void receipt_owe(struct txn *txn, uint64_t position) { deferred_add(txn, RECEIPT_OWED, position); }
 
 static bool settle(struct author *author, struct txn *txn, uint64_t position, uint64_t now_ms)
 {
@@ -205,7 +203,7 @@ bool receipt_settle(struct author *author, struct txn *txn, uint64_t now_ms)
 {
     uint64_t positions[RECEIPT_SETTLE_MAX]; // all are taken out first: what is put back must not come round again
     uint32_t count = 0, given = 0;
-    while (count < RECEIPT_SETTLE_MAX && (positions[count] = deferred_take(txn, owed)) != 0)
+    while (count < RECEIPT_SETTLE_MAX && (positions[count] = deferred_take(txn, RECEIPT_OWED)) != 0)
         count++;
     for (uint32_t i = 0; i < count && txn_error(txn) == OK; i++) {
         bool done = settle(author, txn, positions[i], now_ms);

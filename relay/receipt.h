@@ -56,6 +56,7 @@ bool receipt_read(struct txn *txn, const struct receipt *of, struct receipt *ret
 void receipt_give(struct author *author, struct txn *txn, const struct header *header, uint64_t now_ms);
 // The same by a station that may not sign: it is owed for the batch at `position`, until receipt_settle().
 void receipt_owe(struct txn *txn, uint64_t position);
+#define RECEIPT_OWED "receipt" // what it waits for in the table `deferred`, whatever the batch was judged
 // Signs what is owed, the oldest first, at most RECEIPT_SETTLE_MAX in this transaction; each once. What stands on a damaged row stays
 // owed. True: call again, in another transaction.
 bool receipt_settle(struct author *author, struct txn *txn, uint64_t now_ms);

@@ -9,6 +9,7 @@
 #include "relay/quarantine.h"
 #include "relay/receipt.h"
 #include "relay/receive_inside.h"
+#include "relay/waiting.h"
 
 void arrival_finish(struct arrival *arrival)
 {
@@ -145,6 +146,18 @@ static enum verdict apply(const struct receiver *receiver, struct txn *txn, cons
     return receiver->apply(receiver->context, txn, &arrival->decoded, &arrival->signer, receiver->entries, position, received_ms, reason);
 }
 
+// One whose body has just come, for `position` of the journal.
+static enum verdict judge(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, uint32_t feed_id,
+                          uint64_t position, uint64_t received_ms, char ret_reason[REASON_MAX + 1])
+{
+    const char *reason = NULL;
+    if (waiting_holds(txn, feed_id, position, ret_reason))
+        return VERDICT_DEFERRED;
+    enum verdict verdict = apply(receiver, txn, arrival, position, received_ms, &reason);
+    snprintf(ret_reason, REASON_MAX + 1, "%s", reason ? reason : "");
+    return verdict;
+}
+
 struct batch_row receive_row(const struct arrival *arrival, uint32_t feed_id, bool with_body)
 {
     return (struct batch_row){
@@ -158,11 +171,6 @@ struct batch_row receive_row(const struct arrival *arrival, uint32_t feed_id, bo
         .signature = buffer_bytes(&arrival->signature),
         .body = with_body ? buffer_bytes(&arrival->body) : bytes_of(NULL, 0),
     };
-}
-
-void receive_row_reason(struct batch_row *row, const char *reason)
-{
-    snprintf(row->reason, sizeof row->reason, "%s", reason ? reason : "");
 }
 
 // A body can come later than the headers after it: moves `bodies` over what is held, or stops below us by its reach. At most CATCH_UP_MAX
@@ -199,11 +207,9 @@ static void store_next(const struct receiver *receiver, struct txn *txn, struct 
                        struct feed_state *state, bool take_body, bool right, struct grown *grown)
 {
     struct batch_row row = receive_row(arrival, feed_id, take_body);
-    const char *reason = NULL;
     uint64_t position = journal_end(txn) + 1;
     if (take_body)
-        row.verdict = apply(receiver, txn, arrival, position, row.received_ms, &reason);
-    receive_row_reason(&row, reason);
+        row.verdict = judge(receiver, txn, arrival, feed_id, position, row.received_ms, row.reason);
     position = journal_append(txn, &row);
     if (row.verdict == VERDICT_DEFERRED)
         deferred_add(txn, row.reason, position);
@@ -226,9 +232,9 @@ void receive_body(const struct receiver *receiver, struct txn *txn, struct arriv
     struct batch_row row;
     if (!journal_find(txn, feed_id, arrival->decoded.first, &position) || !journal_read(txn, position, &row))
         return;
-    const char *reason = NULL;
-    enum verdict verdict = apply(receiver, txn, arrival, position, row.received_ms, &reason);
-    journal_add_body(txn, position, buffer_bytes(&arrival->body), verdict, reason ? reason : "");
+    char reason[REASON_MAX + 1];
+    enum verdict verdict = judge(receiver, txn, arrival, feed_id, position, row.received_ms, reason);
+    journal_add_body(txn, position, buffer_bytes(&arrival->body), verdict, reason);
     if (verdict == VERDICT_DEFERRED)
         deferred_add(txn, reason, position);
     bool behind = state->bodies < state->next;

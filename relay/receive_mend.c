@@ -1,6 +1,7 @@
 #include "envelope.pb-c.h"
 #include "relay/quarantine.h"
 #include "relay/receive_inside.h"
+#include "relay/waiting.h"
 
 // Whether the header is the one that stood there: what followed it says so, or the feed's head.
 static bool is_the_one(struct txn *txn, const struct feed_state *state, const struct batch_place *place, const struct header *header)
@@ -101,9 +102,7 @@ enum received receive_mend(const struct receiver *receiver, struct txn *txn, str
     row.received_ms = when(txn, readable ? &hint : NULL, place->position, arrival->received_ms);
     row.from = who_brought(receiver, txn, arrival, place->position);
     if (had_body)
-        row.verdict = readable ? hint.verdict : VERDICT_APPLIED;
-    if (readable)
-        receive_row_reason(&row, hint.reason);
+        row.verdict = waiting_verdict(txn, place->position, readable ? &hint : NULL, row.reason);
     quarantine_batch(txn, place->position, false, arrival->received_ms);
     bool owed = quarantine_of_batch(txn, place->position, &entry) && entry.owed;
     journal_mend(txn, &row);
@@ -111,6 +110,7 @@ enum received receive_mend(const struct receiver *receiver, struct txn *txn, str
     arrival->mended = true;
     if (right && has_body && !had_body)
         receive_body(receiver, txn, arrival, place->feed, state, grown);
+    waiting_mended(receiver, txn, place->feed, place->position, arrival->received_ms);
     if (owed)
         send_on(receiver, txn, place, grown);
     return RECEIVED;

@@ -153,16 +153,14 @@ bool arrived_everywhere(char *ret, size_t size)
             snprintf(ret, size, "%s is not at rest", site_name(site));
             return false;
         }
-        if (site->periods_day != civil_of_instant(site_utc_ms(site), LEDGER_ZONE)) {
-            snprintf(ret, size, "%s has not looked at what waits for its period", site_name(site));
-            return false;
-        }
         if (!check_whole(site)) {
             snprintf(ret, size, "%s has a damaged row at %llu", site_name(site), (unsigned long long)site->rotten);
             return false;
         }
         struct txn *txn = check_reader(site);
-        bool all = true;
+        bool all = site_has_judged(site, txn);
+        if (!all)
+            snprintf(ret, size, "%s has not judged what waited for its period", site_name(site));
         for (uint32_t f = 0; f < world->model.feed_count && all; f++)
             if (is_for(&world->model.feeds[f], site))
                 all = has(site, txn, &world->model.feeds[f], ret, size);

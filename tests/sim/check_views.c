@@ -5,8 +5,6 @@
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
 
-static const uint64_t late_ms = UINT64_C(4102444800000); // 2100: no period is in the future
-
 enum {
     FOLDS_IN_1000 = 1,   // steps after which a station is folded
     FOLD_ROWS_MAX = 400, // of a journal that is folded on the way
@@ -36,13 +34,7 @@ static void fold_row(struct fold *fold, struct txn *from, const struct batch_row
     if (!signer)
         return;
     struct certificate copy = *signer;
-    fold->desk.now_ms = row->received_ms; // a period that had not come then waited
-    enum verdict verdict =
-        apply_batch(&fold->applier, fold->desk.txn, &header, &copy, fold->entries, row->position, row->received_ms, &reason);
-    if (verdict == VERDICT_DEFERRED && row->verdict != VERDICT_DEFERRED) { // taken up since, and perhaps spoken over meanwhile
-        fold->desk.now_ms = late_ms;
-        verdict = apply_batch(&fold->applier, fold->desk.txn, &header, &copy, fold->entries, row->position, row->received_ms, &reason);
-    }
+    enum verdict verdict = apply_fold(&fold->applier, row, &header, &copy, fold->entries, &reason);
     struct quarantined mended; // how a row was judged can be lost with it
     if (!station_equal(&row->from, &here) && (verdict == VERDICT_REJECTED) != (row->verdict == VERDICT_REJECTED) &&
         !quarantine_of_batch(from, row->position, &mended))
@@ -71,8 +63,7 @@ static void fold_begin(struct fold *fold, struct site *site)
                                .unit = (int32_t)site->unit,
                                .self = &site->self,
                                .author = fold->author,
-                               .ledger = fold->ledger,
-                               .now_ms = late_ms};
+                               .ledger = fold->ledger};
     fold->applier = (struct applier){.desk = &fold->desk};
     journal_create(fold->desk.txn, &meta);
     unit_ids_assign(fold->desk.txn, world->units);

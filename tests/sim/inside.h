@@ -136,8 +136,6 @@ struct site {
     struct applier applier;
     struct receiver receiver;
     uint64_t due_ms;
-    int32_t periods_day, periods_day_next;
-    bool again; // what was deferred is tried again
     bool stated, arriving;
     uint32_t commit_fails; // 1, 2: the next commit's outcome is unknown, and it is not there, or is
     uint32_t crash_in;     // sends and submissions until it stops; 0: not planned
@@ -221,7 +219,8 @@ void topology_free(void);
 void site_start(struct site *site);
 void site_stop(struct site *site); // as kill -9
 void site_doubt(struct site *site);
-void site_kill(struct site *site); // stops it, and it starts again some time later
+bool site_has_judged(struct site *site, struct txn *txn); // nothing whose period has come waits to be judged
+void site_kill(struct site *site);                        // stops it, and it starts again some time later
 void site_turn(struct site *site);
 void site_commit(struct site *site);
 void site_plan_turn(struct site *site, uint64_t at);

@@ -91,6 +91,7 @@ enum sim_plant {
     X(suspended, "station that found out that its store is another")                                                                       \
     X(opened, "next incarnation opened")                                                                                                   \
     X(period, "statement taken up when its period was possible")                                                                           \
+    X(behind, "batch judged after a damaged one before it")                                                                                \
     X(evidence, "batch kept as evidence")                                                                                                  \
     X(crowd, "more than 64 addressees in one commit")
 

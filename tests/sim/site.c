@@ -1,6 +1,8 @@
 // One station: production code with the hooks of node/station.c, started and stopped as a process would be.
 #include "node/complete.h"
 #include "node/period.h"
+#include "record.pb-c.h"
+#include "relay/waiting.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
 
@@ -37,36 +39,22 @@ static void became_true(struct site *site)
     forget(site);
 }
 
+bool site_has_judged(struct site *site, struct txn *txn)
+{
+    struct deferred first = {LEDGER_WAITS_FOR_PERIOD, 0}, found;
+    char month[16], last[REASON_MAX + 1];
+    period_format((struct period){SANJI__PERIOD_TYPE__MONTH, month_of_days(civil_of_instant(site_utc_ms(site), LEDGER_ZONE) + 1)}, month);
+    snprintf(last, sizeof last, LEDGER_WAITS_FOR_PERIOD " %s", month);
+    return !deferred_seek(txn, &first, last, &found);
+}
+
 // What was held for a period to come: as in node/station_work.c.
-static void take_up_periods(struct site *site, struct txn *txn)
+static void take_up_periods(struct site *site)
 {
     static struct entry entries[BATCH_ENTRIES_MAX];
     struct receiver receiver = site->receiver;
-    struct buffer positions = {0};
-    int32_t today = civil_of_instant(site->desk.now_ms, LEDGER_ZONE);
-    site->periods_day_next = today;
-    if (today == site->periods_day)
-        return;
     receiver.entries = entries;
-    for (uint64_t position; (position = deferred_take(txn, LEDGER_WAITS_FOR_PERIOD)) != 0;)
-        buffer_append(&positions, &position, sizeof position);
-    site->again = true;
-    for (size_t at = 0; at < positions.size && txn_error(txn) == OK; at += sizeof(uint64_t)) {
-        uint64_t position;
-        const char *reason = NULL;
-        memcpy(&position, positions.data + at, sizeof position);
-        if (!journal_intact(txn, position)) {
-            deferred_add(txn, LEDGER_WAITS_FOR_PERIOD, position);
-            continue;
-        }
-        enum verdict verdict = receive_again(&receiver, txn, position, &reason);
-        journal_add_body(txn, position, bytes_of(NULL, 0), verdict, reason ? reason : "");
-        if (verdict == VERDICT_DEFERRED)
-            deferred_add(txn, reason, position);
-        path_taken(SIM_PATH_period);
-    }
-    site->again = false;
-    buffer_finish(&positions);
+    apply_take_up_periods(&receiver, &site->desk);
 }
 
 static void on_begin(void *context, struct txn *txn)
@@ -86,8 +74,7 @@ static void on_begin(void *context, struct txn *txn)
                                .delegated = site->delegated};
     site->stated = site->arriving = false;
     author_context(site->author, site->desk.now_ms, NULL);
-    site->periods_day_next = site->periods_day;
-    take_up_periods(site, txn);
+    take_up_periods(site);
 }
 
 static void on_before_commit(void *context, struct txn *txn, struct grown *grown)
@@ -116,7 +103,6 @@ static void on_committed(void *context)
 {
     struct site *site = context;
     world->result->commits++;
-    site->periods_day = site->periods_day_next;
     if (site->stated && monotonic_ms() + QUIET_MS < site->due_ms)
         site->due_ms = monotonic_ms() + QUIET_MS;
     became_true(site);
@@ -135,6 +121,17 @@ static void on_done(void *context)
         engine_wake(site->engine);
 }
 
+// Whether what was deferred is judged once more.
+static bool judged_before(struct txn *txn, uint64_t position)
+{
+    struct batch_row row;
+    if (!journal_read(txn, position, &row) || row.body.size == 0)
+        return false;
+    bool again = !waiting_is_behind(row.reason);
+    path_taken(again ? SIM_PATH_period : SIM_PATH_behind);
+    return again;
+}
+
 static enum verdict on_apply(void *context, struct txn *txn, const struct header *header, const struct certificate *signer,
                              const struct entry *entries, uint64_t position, uint64_t received_ms, const char **reason)
 {
@@ -144,8 +141,9 @@ static enum verdict on_apply(void *context, struct txn *txn, const struct header
     unsigned times = planted(SIM_PLANT_apply_twice) && chance(50) ? 2 : 1;
     enum verdict verdict = VERDICT_HELD;
     bool lost = planted(SIM_PLANT_lost_effect) && header->feed.lane == 4 && chance(200);
+    bool again = judged_before(txn, position);
     for (unsigned i = 0; i < times; i++) {
-        if (site->again)
+        if (again)
             return apply_batch(&site->applier, txn, header, signer, entries, position, received_ms, reason);
         site->applications =
             memory_room(site->applications, site->application_count, &site->application_capacity, sizeof *site->applications);
@@ -397,7 +395,6 @@ void site_start(struct site *site)
     site->reads_until_death = 0;
     check_commit(site); // a commit of unknown outcome is known now
     look(site);
-    site->periods_day = 0;
     start_work(site);
     start_engine(site);
     site_plan_turn(site, world->now);

@@ -108,6 +108,15 @@ static void test_fault_10_rows_that_rot_are_fetched_again(void **state)
                               .fast = true,
                               .faults = faults("crash,break,partition,clock,lose,replay,midrow,month,rot,restore,clone"),
                               .topology = "random"});
+    // A statement held for its month, whose row is damaged when that comes.
+    holds((struct sim_config){.seed = 5000302,
+                              .stations = 7,
+                              .minutes = 120,
+                              .load = 120,
+                              .fast = true,
+                              .faults = faults("crash,break,partition,oneway,clock,lose,replay,midrow,late,month,rot,restore,clone,"
+                                               "equivocate,old,drop,mute,withhold"),
+                              .topology = "random"});
     // Rows that waited for a damaged one and were owed again (153, 158); a header without its body that came again from above (142); an own
     // row that had come back after a restore (186).
     static const uint64_t seeds[] = {142, 153, 158, 186};

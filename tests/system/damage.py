@@ -191,6 +191,50 @@ def test_trap_27_a_period_that_has_not_come_is_held():
         wait_for(village.live, "the link")
 
 
+def test_fault_10_58_a_held_row_that_is_rotten_when_its_month_comes():
+    """Two months ahead in one batch, and a patch of the first; the township's row of the batch is damaged on the day that the first comes."""
+    with Network(UNITS) as net:
+        top, town = net.chain("C", "C1", leaf=False)
+        village = net.join(town, "C1-001")
+        village.days = 500  # its clock
+        first, later = (month_name(month_of(today()) + ahead) for ahead in (13, 16))
+        village.run()
+        wait_for(village.live, "the link")
+        village.record("lead", [{**LEAD, "day": f"{first}-01"}, {**LEAD, "day": f"{later}-01"}])
+        village.record("lead", {**LEAD, "day": f"{first}-02"})
+        wait_for(lambda: village.up()["backlog_rows"] == 0 and town.up()["backlog_rows"] == 0, "all is acknowledged")
+        for station in (village, town, top):
+            station.stop()
+        pages = Pages(data_of(town))
+        held = [index for index, row in enumerate(pages.table("journal"))
+                if f"period {first}".encode() in pages.data[row.offset:row.offset + row.size]]
+        check(len(held) > 1, "the township holds them", held)
+        rot(town, "journal", held[0])
+        town.days = top.days = 400
+        for _ in range(2):  # also after another start
+            town.run()
+            equal((town.status()["damaged_count"], town.value("leads", first)), (1, 0), "the patch waits for the statement before it")
+            town.stop()
+        town.run()
+        village.run()
+        mended(town, 1)
+        equal((town.value("leads", first), town.value("leads", later)), (2, 0), "taken up when it was whole, and the later month still held")
+        top.run()
+        wait_for(lambda: top.value("leads", first) == 2, "the county has them")
+        equal(top.value("leads", later), 0, "of the first month")
+        for station in (village, town, top):
+            station.stop()
+        for station in (town, top):
+            check(not station.verify(), "verify agrees")
+            station.cli("rebuild")
+            check(not station.verify(), "and with what was made again")
+            station.days = 500
+            station.run()
+        village.run()
+        wait_for(lambda: top.value("leads", later) == 1 and town.value("leads", later) == 1, "the later month has come")
+        equal(top.value("leads", first), 2, "and the first is as it was")
+
+
 def test_fault_11_a_broken_tree_is_found_before_it_is_read():
     with Network(UNITS) as net:
         top, town, village = chain(net)
@@ -416,6 +460,7 @@ if __name__ == "__main__":
     run(test_fault_10_a_rotten_row_comes_back_from_the_parent, test_fault_10_a_rotten_row_comes_back_from_the_child,
         test_fault_10_a_certificate_comes_back, test_fault_10_a_row_that_nobody_holds_stops_nothing_else,
         test_fault_10_rotten_views_are_made_again_from_the_journal, test_trap_27_a_period_that_has_not_come_is_held,
+         test_fault_10_58_a_held_row_that_is_rotten_when_its_month_comes,
         test_fault_11_a_broken_tree_is_found_before_it_is_read, test_fault_11_bounds_of_a_page_are_found_before_anything_is_written,
         test_fault_11_a_torn_root_page_gets_an_error_and_no_signal, test_fault_11_an_older_state_does_not_pass_for_the_last,
         test_fault_11_four_hundred_flips,

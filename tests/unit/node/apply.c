@@ -217,16 +217,139 @@ static void units_of_another_tree_are_waited_for(void **context)
     add_statement(&act, &office, "v9", 3, 5);
     assert_int_equal(judge(&act, &office, &other, 4), VERDICT_DEFERRED);
     assert_int_equal(value_of(&office, "v1"), 5);
-    // Of two the first decides, whichever it is.
+    // Of two the one that waits decides, or nobody would come back to it.
     add_statement(&act, &office, "v9", 3, 5);
     add_raw(&act, SANJI__ENTRY_KIND__STATEMENT, "\xFF");
     assert_int_equal(judge(&act, &office, &other, 6), VERDICT_DEFERRED);
     add_raw(&act, SANJI__ENTRY_KIND__STATEMENT, "\xFF");
     add_statement(&act, &office, "v9", 3, 5);
-    assert_int_equal(judge(&act, &office, &other, 8), VERDICT_REJECTED);
+    assert_int_equal(judge(&act, &office, &other, 8), VERDICT_DEFERRED);
+    REASON(&act, "units");
     office_commit(&office);
     mate_close(&v1);
     office_close(&office);
+}
+
+// ---- T27: a village whose clock is four months ahead, at a county in June
+
+enum { JUNE = MAY + 1, AUGUST = MAY + 3, OCTOBER = MAY + 5 };
+static const uint64_t day_ms = 86400000;
+
+struct ahead {
+    struct office office;
+    struct mate v1;
+    struct act act;
+    struct applier applier;
+    uint64_t june;
+    struct header header;
+};
+
+static void ahead_open(struct ahead *ahead)
+{
+    struct hash seed = {{44}};
+    memset(ahead, 0, sizeof *ahead);
+    crypto_random_replay(seed.bytes); // the same keys each time
+    office_open(&ahead->office, tree, "c");
+    mate_open(&ahead->v1, &ahead->office, "v1", 3, 1);
+    ahead->june = ahead->office.now_ms;
+    ahead->applier.desk = &ahead->office.desk;
+    office_begin(&ahead->office);
+    static const int32_t months[] = {JUNE, OCTOBER, AUGUST, OCTOBER};
+    for (int i = 0; i < 4; i++) {
+        uint32_t cell = (uint32_t)i + 2;
+        int64_t value = 100;
+        struct statement statement = {.definition = ahead->office.codebook->indicators[VISITS].definition,
+                                      .unit = "v1",
+                                      .term = 3,
+                                      .period = {MONTH_TYPE, months[i]},
+                                      .scope = SANJI__SCOPE__OWN,
+                                      .basis = SANJI__BASIS__COMPUTED,
+                                      .extent = i == 3 ? SANJI__EXTENT__PATCH : SANJI__EXTENT__FULL,
+                                      .cells = &cell,
+                                      .values = &value,
+                                      .count = 1};
+        statement_encode(&statement, add(&ahead->act, SANJI__ENTRY_KIND__STATEMENT));
+    }
+    struct complete complete = {.unit = "v1", .term = 3, .through = {MONTH_TYPE, AUGUST}, .head = 4};
+    complete_encode(&complete, add(&ahead->act, SANJI__ENTRY_KIND__COMPLETE));
+    for (uint32_t i = 0; i < ahead->act.count; i++) {
+        ahead->act.entries[i].time_ms = ahead->june + 125 * day_ms;
+        ahead->act.entries[i].content = buffer_bytes(&ahead->act.contents[i]);
+    }
+    ahead->header = (struct header){.feed = {.station = ahead->v1.certificate.station, .ordinal = 1}, .first = 1, .count = 5};
+}
+
+static struct hash ahead_close(struct ahead *ahead)
+{
+    office_commit(&ahead->office);
+    struct hash tables = office_tables(&ahead->office);
+    for (uint32_t i = 0; i < ahead->act.count; i++)
+        buffer_finish(&ahead->act.contents[i]);
+    mate_close(&ahead->v1);
+    office_close(&ahead->office);
+    crypto_random_replay(NULL);
+    return tables;
+}
+
+// As it came in June and was judged again on some of these days. What was said of it last.
+static struct hash live(const int *days, int count, enum verdict *ret, char ret_reason[32])
+{
+    struct ahead ahead;
+    const char *reason;
+    ahead_open(&ahead);
+    for (int i = -1; i < count; i++) {
+        ahead.office.desk.now_ms = ahead.june + (i < 0 ? 0 : (uint64_t)days[i]) * day_ms;
+        *ret = apply_batch(&ahead.applier, ahead.office.desk.txn, &ahead.header, &ahead.v1.certificate, ahead.act.entries, 1, ahead.june,
+                           &reason);
+    }
+    snprintf(ret_reason, 32, "%s", reason ? reason : "");
+    return ahead_close(&ahead);
+}
+
+static struct hash fold(enum verdict verdict, const char *reason, enum verdict *ret)
+{
+    struct ahead ahead;
+    const char *found;
+    ahead_open(&ahead);
+    struct batch_row row = {.position = 1, .received_ms = ahead.june, .verdict = verdict};
+    snprintf(row.reason, sizeof row.reason, "%s", reason);
+    *ret = apply_fold(&ahead.applier, &row, &ahead.header, &ahead.v1.certificate, ahead.act.entries, &found);
+    return ahead_close(&ahead);
+}
+
+static void fault_58_what_is_held_is_folded_as_it_was_taken_up(void **context)
+{
+    (void)context;
+    static const struct {
+        int days[3], count;
+        enum verdict verdict;
+        const char *reason;
+    } stories[] = {
+        {{0}, 0, VERDICT_DEFERRED, "period 2024-08"},          // the next of the months that it waits for
+        {{20, 40}, 2, VERDICT_DEFERRED, "period 2024-08"},     // July
+        {{47}, 1, VERDICT_DEFERRED, "period 2024-09"},         // August: of the rest the word for August comes next
+        {{20, 47, 80}, 3, VERDICT_DEFERRED, "period 2024-10"}, // September
+        {{80}, 1, VERDICT_DEFERRED, "period 2024-10"},         // ... at once
+        {{20, 47, 120}, 3, VERDICT_APPLIED, ""},
+        {{120}, 1, VERDICT_APPLIED, ""},
+    };
+    for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) {
+        enum verdict verdict, folded_verdict;
+        char reason[32];
+        struct hash lived = live(stories[i].days, stories[i].count, &verdict, reason);
+        assert_int_equal(verdict, stories[i].verdict);
+        assert_string_equal(reason, stories[i].reason);
+        struct hash folded = fold(verdict, reason, &folded_verdict);
+        assert_memory_equal(&folded, &lived, sizeof lived);
+        assert_int_equal(folded_verdict, verdict);
+    }
+    // What nobody has judged, as a row before it is damaged, leaves nothing behind.
+    struct ahead ahead;
+    enum verdict verdict;
+    ahead_open(&ahead);
+    struct hash nothing = ahead_close(&ahead), folded = fold(VERDICT_DEFERRED, "feed 00000001", &verdict);
+    assert_memory_equal(&folded, &nothing, sizeof nothing);
+    assert_int_equal(verdict, VERDICT_DEFERRED);
 }
 
 static struct hash object(struct office *office, enum object_kind kind, const char *text)
@@ -455,6 +578,7 @@ int main(void)
         cmocka_unit_test(what_is_not_for_here_is_held),
         cmocka_unit_test(one_bad_entry_rejects_the_batch_and_the_others_count),
         cmocka_unit_test(units_of_another_tree_are_waited_for),
+        cmocka_unit_test(fault_58_what_is_held_is_folded_as_it_was_taken_up),
         cmocka_unit_test(only_the_root_announces),
         cmocka_unit_test(announcements_come_into_force),
         cmocka_unit_test(documents_that_cannot_stand_are_rejected),

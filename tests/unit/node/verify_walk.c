@@ -105,9 +105,9 @@ static int setup(void **context)
     station_release(station, documents);
     enrol(&v3, "V3", &units);
     header_first();
-    held_for_its_period();
     for (int i = 0; i < ROWS; i++)
         state(&v3, "V3", stations_month(2024, 1), i + 1);
+    held_for_its_period(); // until the next transaction
     end = journal_length();
     close_station();
     return 0;
