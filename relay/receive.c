@@ -371,7 +371,7 @@ static enum received receive_batch(const struct receiver *receiver, struct txn *
         break;
     case ADMIT_GAP:
         if (!other && (!known || !state.disputed || !continues_fork(txn, feed_id, header)))
-            return RECEIVED_GAP;
+            return own ? RECEIVED : RECEIVED_GAP; // its own: from before this store was lost, and once more behind it, from the first on
         // fall through
     case ADMIT_FORK:
         keep_evidence(txn, arrival, feed_id, &state);

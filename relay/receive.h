@@ -48,7 +48,8 @@ struct receiver {
 };
 
 enum received {
-    RECEIVED,          // stored, or held already: the mark moves
+    RECEIVED,          // stored, or held already: the mark moves. Or passed by: an own batch that came back with a hole before it was put
+                       // into the stream for a store that held more; the parent puts all that this one lacks behind it
     RECEIVED_BODILESS, // stored as a header whose body was owed: only the header mark moves
     RECEIVED_GAP,      // a hole before it, or its certificate has not come: nothing stored
     RECEIVED_FORGED,   // refused for ever: nothing stored, but for an alarm when the peer had no business bringing it
