@@ -86,6 +86,22 @@ static bool may_have_body(const struct receiver *receiver, const struct header *
            receive_entitled(receiver, header, signer);
 }
 
+// Whether the damaged row had a body. Of its own, a station has what it made, whole, and what its parent had of it, when it was restored.
+// `hint` NULL: the row does not even say its lengths.
+static bool had_its_body(const struct receiver *receiver, const struct arrival *arrival, const struct feed_state *state,
+                         const struct batch_row *hint, const struct station_id *from)
+{
+    static const struct station_id here;
+    const struct header *header = &arrival->decoded;
+    if (!may_have_body(receiver, header, &arrival->signer))
+        return false;
+    if (hint && hint->body.size > 0)
+        return true;
+    if (station_equal(&header->feed.station, &receiver->place.self->station))
+        return station_equal(from, &here) || (!hint && arrival->body.size > 0);
+    return header->first < state->bodies;
+}
+
 enum received receive_mend(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, const struct batch_place *place,
                            struct feed_state *state, struct grown *grown)
 {
@@ -94,13 +110,14 @@ enum received receive_mend(const struct receiver *receiver, struct txn *txn, str
     struct batch_row hint = {0};
     bool right = may_have_body(receiver, header, &arrival->signer), has_body = arrival->body.size > 0;
     bool readable = journal_hint(txn, place->position, &hint) && hint.feed == place->feed && hint.first == place->first;
-    bool had_body = right && (header->first < state->bodies || (readable && hint.body.size > 0));
+    struct station_id from = who_brought(receiver, txn, arrival, place->position);
+    bool had_body = had_its_body(receiver, arrival, state, readable ? &hint : NULL, &from);
     if (!is_the_one(txn, state, place, header) || (had_body && !has_body))
         return RECEIVED; // another one, not to be told yet, or less than was here: the row stays in quarantine
     struct batch_row row = receive_row(arrival, place->feed, had_body);
     row.position = place->position;
     row.received_ms = when(txn, readable ? &hint : NULL, place->position, arrival->received_ms);
-    row.from = who_brought(receiver, txn, arrival, place->position);
+    row.from = from;
     if (had_body)
         row.verdict = waiting_verdict(txn, place->position, readable ? &hint : NULL, row.reason);
     quarantine_batch(txn, place->position, false, arrival->received_ms);

@@ -608,6 +608,31 @@ static void fault_10_17_an_own_row_that_came_back_before(void **state)
     arrival_finish(&copy);
 }
 
+// Nor is more asked for than came back: its parent never had the body.
+static void fault_10_17_an_own_row_that_came_back_without_its_body(void **state)
+{
+    struct bench *bench = *state;
+    struct pen lost;
+    struct arrival arrival, copy, again;
+    static const int places[] = {3, 8, 26, 39, 40}; // its feed, its place, who brought it, twice, a length
+    pen_init(&lost, &posts[TOWNSHIP], CASE, UP, NULL);
+    pen_sign(&lost, 1, "lost", county, STREAM_ONE, &arrival);
+    arrival_copy(&arrival, false, &copy);
+    arrival_copy(&copy, false, &again);
+    bench->receiver.restored = true;
+    assert_int_equal(bench_receive(bench, &again), RECEIVED);
+    bench->receiver.restored = false;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        rot(bench, 1, places[i]);
+        assert_false(is_whole(bench, 1));
+        arrival_copy(&copy, false, &again);
+        assert_int_equal(bench_receive(bench, &again), RECEIVED);
+        assert_true(is_whole(bench, 1));
+    }
+    arrival_finish(&arrival);
+    arrival_finish(&copy);
+}
+
 static void fault_10_only_the_row_that_stood_there_is_put_back(void **state)
 {
     struct bench *bench = *state;
@@ -1089,6 +1114,7 @@ int main(void)
         RECEIVE_TEST(fault_10_a_rotten_row_is_put_back_without_a_second_effect),
         RECEIVE_TEST(fault_10_an_own_row_comes_back_from_above),
         RECEIVE_TEST(fault_10_17_an_own_row_that_came_back_before),
+        RECEIVE_TEST(fault_10_17_an_own_row_that_came_back_without_its_body),
         RECEIVE_TEST(fault_10_only_the_row_that_stood_there_is_put_back),
         RECEIVE_TEST(fault_10_a_header_without_its_body),
         RECEIVE_TEST(fault_10_bodies_are_not_counted_beyond_a_rotten_row),
