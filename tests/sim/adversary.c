@@ -72,7 +72,7 @@ static bool resign(const struct site *from, struct buffer *header, const void *o
     return true;
 }
 
-static void encode(const struct link_in *in, struct bytes header, struct bytes signature, struct buffer *ret)
+void adversary_encode(const struct link_in *in, struct bytes header, struct bytes signature, struct buffer *ret)
 {
     const struct core_piece *piece = &in->push.piece;
     struct link_push push = {.channel = in->channel,
@@ -111,7 +111,7 @@ static void forge(struct site *from, const struct link_in *in, struct buffer *me
     else // another's certificate
         forged = resign(from, &header, decoded.certificate.bytes, other->self.hash.bytes, HASH_SIZE, signature);
     if (forged && (kind == 0 || !own || (kind > 1 && other != from))) {
-        encode(in, buffer_bytes(&header), bytes_of(signature, sizeof signature), message);
+        adversary_encode(in, buffer_bytes(&header), bytes_of(signature, sizeof signature), message);
         acted(from, SIM_FAULT_forge, kind, decoded.first);
     }
     buffer_finish(&header);
@@ -158,7 +158,7 @@ static bool take_old(struct site *from, const struct link_in *in, bool up, struc
         return false;
     }
     then.session = in->session;
-    encode(&then, then.push.header, then.push.signature, message);
+    adversary_encode(&then, then.push.header, then.push.signature, message);
     buffer_append(body, old->body.data, old->body.size);
     arena_finish(&arena);
     from->repeats = true;
@@ -169,7 +169,7 @@ static bool take_old(struct site *from, const struct link_in *in, bool up, struc
 
 // ---- the border
 
-bool adversary_sends(struct site *from, const struct link_in *in, bool up, struct buffer *message, struct buffer *body,
+bool adversary_sends(struct site *from, struct site *to, const struct link_in *in, bool up, struct buffer *message, struct buffer *body,
                      struct buffer *ret_more, struct buffer *ret_more_body)
 {
     if (!from->wiles)
@@ -178,11 +178,14 @@ bool adversary_sends(struct site *from, const struct link_in *in, bool up, struc
         acted(from, SIM_FAULT_drop, in->type, in->channel);
         return false;
     }
+    if (lies(from, SIM_FAULT_split))
+        adversary_shows(from, to, in, message);
     if (in->type == LINK_ACK && lies(from, SIM_FAULT_ackforge))
         forge_ack(from, in, message);
     if (in->type != LINK_PUSH)
         return true;
-    if (lies(from, SIM_FAULT_old) && !take_old(from, in, up, ret_more, ret_more_body))
+    // (Nor does it mix up what it shows to whom.)
+    if (lies(from, SIM_FAULT_old) && !lies(from, SIM_FAULT_split) && !take_old(from, in, up, ret_more, ret_more_body))
         keep_old(from, in, message, body);
     if (lies(from, SIM_FAULT_tamper))
         tamper(from, in, message, body);
@@ -197,6 +200,7 @@ void adversary_free(struct site *site)
         buffer_finish(&site->old[i].message);
         buffer_finish(&site->old[i].body);
     }
+    free(site->turned);
 }
 
 // ---- the middle: mute and withhold stay for good

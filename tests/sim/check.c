@@ -8,7 +8,7 @@
 
 static const struct checker *const checkers[] = {&check_durable, &check_quiet,    &check_evidence, &check_once,
                                                  &check_feeds,   &check_entitled, &check_bytes,    &check_bounded,
-                                                 &check_urgent,  &check_views,    &check_arrived};
+                                                 &check_urgent,  &check_receipts, &check_views,    &check_arrived};
 enum { CHECKERS = sizeof checkers / sizeof *checkers };
 
 static struct arena message_arena;

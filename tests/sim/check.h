@@ -44,13 +44,15 @@ struct checker {
 bool check_keeps(struct txn *at, const struct feed_key *key, const struct batch_row *row); // perhaps among more evidence than is kept
 void check_kept(struct site *site, struct txn *txn, const struct arrival *arrival);
 extern const struct checker check_quiet, check_evidence, check_durable, check_once, check_feeds, check_entitled, check_bytes, check_bounded,
-    check_urgent, check_views, check_arrived;
+    check_urgent, check_receipts, check_split, check_views, check_arrived;
 
 // A violation: the world ends with this step.
 void check_fail(const struct checker *checker, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-bool check_whole(struct site *site);              // whether no row of its journal is damaged (any more)
-void check_once_copy(uint32_t to, uint32_t from); // a copy of a store has applied the same
+bool check_whole(struct site *site);                                               // whether no row of its journal is damaged (any more)
+bool check_brings_receipts(const struct header *header, const struct entry *body); // among what the body says
+void check_once_forget(uint32_t index);                                            // of a store that was lost
+void check_once_copy(uint32_t to, uint32_t from);                                  // a copy of a store has applied the same
 // Whether the body of such a batch may be at `site`.
 bool check_may_read(const struct site *site, const struct header *header);
 void check_commit(struct site *site); // scans what is new in the journal
@@ -62,5 +64,7 @@ void check_rest(void);
 void check_free(void);
 const char *site_name(const struct site *site);
 struct txn *check_reader(struct site *site);
+// Whether those who show different things to different sides are found out; `ret` says who is not.
+bool check_split_found(char *ret, size_t size);
 // Whether everything has arrived everywhere; `ret` says what has not.
 bool arrived_everywhere(char *ret, size_t size);

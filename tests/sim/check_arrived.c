@@ -7,6 +7,15 @@
 
 enum { CELLS = 256, ALARMS_LOOKED_AT = 200 };
 
+// Who lost its store learns the way to a station from what that one signs, and a liar passes nothing of it on.
+static bool is_way_lost(const struct site *origin, const struct site *to)
+{
+    bool lost = false;
+    for (const struct site *at = to; to->cut && at != origin && !lost; at = site_parent(at))
+        lost = at->doubt;
+    return lost || (to->cut && origin->doubt);
+}
+
 static bool is_for(const struct model_feed *feed, const struct site *site)
 {
     const struct site *origin = &world->sites[feed->origin];
@@ -18,7 +27,7 @@ static bool is_for(const struct model_feed *feed, const struct site *site)
         return true;
     for (uint32_t i = site->index; i < site->subtree_end; i++)
         if (station_equal(&world->sites[i].self.station, &feed->key.addressee))
-            return true;
+            return !is_way_lost(origin, &world->sites[i]);
     return false;
 }
 
@@ -104,6 +113,29 @@ static bool has_rest(struct site *site, const struct model_feed *feed, const str
     return false;
 }
 
+// Every body that the parent has of it came back.
+static bool has_bodies_of(struct site *site, struct site *parent, const struct model_feed *feed, char *ret, size_t size)
+{
+    struct txn *own = check_reader(site), *theirs = check_reader(parent);
+    struct feed_state state;
+    struct batch_row row, back;
+    uint64_t next = 1, end = 0, position;
+    uint32_t id, own_id;
+    if (feed_find(own, &feed->key, &own_id, &state) && feed_find(theirs, &feed->key, &id, &state))
+        end = state.next;
+    while (next < end && journal_find(theirs, id, next, &position) && journal_read(theirs, position, &row)) {
+        if (row.body.size > 0 && journal_find(own, own_id, next, &position) && journal_read(own, position, &back) && back.body.size == 0)
+            break;
+        next = row.first + row.count;
+    }
+    txn_abort(own);
+    txn_abort(theirs);
+    if (next < end)
+        snprintf(ret, size, "%s lost the body of place %llu of its feed (lane %u), and %s has it", site_name(site),
+                 (unsigned long long)next, feed->key.lane, site_name(parent));
+    return next >= end;
+}
+
 // Of what a station signed before its store was put back: it got back what its parent has, and everybody above has at least what those
 // below have. (More, where a parent's store was put back as well. One that signs two histories on purpose takes nothing back.)
 static bool has_what_is_left(struct site *site, const struct model_feed *feed, const struct feed_state *state, char *ret, size_t size)
@@ -118,7 +150,7 @@ static bool has_what_is_left(struct site *site, const struct model_feed *feed, c
         below = next_below(origin, site);
     uint64_t there = next_at(site == origin ? parent : below, feed);
     if (next == there || (next > there && site != origin && site != parent))
-        return true;
+        return site != origin || has_bodies_of(site, parent, feed, ret, size);
     snprintf(ret, size, "%s has a feed (lane %u) of %s, which was restored, to %llu, and %s to %llu", site_name(site), feed->key.lane,
              site_name(origin), (unsigned long long)next, site_name(site == origin ? parent : below), (unsigned long long)there);
     return false;
@@ -137,6 +169,9 @@ static bool has(struct site *site, struct txn *txn, const struct model_feed *fee
         return has_what_is_left(site, feed, &state, ret, size);
     if (state.next == next && state.bodies == next)
         return true;
+    // It had the one face, and was shown the other: that is kept as well.
+    if (state.disputed && site != &world->sites[feed->origin] && world->sites[feed->origin].turned_count)
+        return is_kept_above(site_parent(site), site, feed, ret, size);
     snprintf(ret, size, "%s has feed (%s, lane %u, audience %u) to %llu, bodies to %llu, of %llu", site_name(site),
              site_name(&world->sites[feed->origin]), feed->key.lane, feed->key.audience, (unsigned long long)state.next,
              (unsigned long long)state.bodies, (unsigned long long)next);

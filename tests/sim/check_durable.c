@@ -2,6 +2,7 @@
 // against the rows of the peer's stream, one by one, not against the marks that they were made from.
 #include "envelope.pb-c.h"
 #include "link.pb-c.h"
+#include "tests/sim/adversary.h"
 #include "tests/sim/check.h"
 
 static void missing(const struct sending *sending, const char *what, uint64_t position)
@@ -30,6 +31,27 @@ static bool is_strayed(const struct site *site, struct txn *theirs, const struct
            !station_equal(&key.station, &site->self.station) && down == (key.audience == SANJI__AUDIENCE__UP);
 }
 
+// A station whose store was lost passes by what was put back to the store before: all of it is put back again.
+static bool is_passed_by(const struct site *from, struct txn *theirs, const struct stream_row *row)
+{
+    struct batch_row batch;
+    struct feed_key key;
+    struct feed_state state;
+    return from->restored && !row->is_object && journal_read(theirs, row->batch, &batch) && feed_read(theirs, batch.feed, &key, &state) &&
+           station_equal(&key.station, &from->self.station);
+}
+
+// Whether what is held in its place is the other face of who signed it.
+static bool is_shown(struct txn *mine, const struct feed_key *key, uint32_t id, uint64_t first)
+{
+    struct batch_row row;
+    uint64_t position;
+    if (!journal_find(mine, id, first, &position) || !journal_read(mine, position, &row))
+        return false;
+    struct hash header = crypto_hash(TAG_HEADER, row.header);
+    return adversary_showed(key, first, &header);
+}
+
 // Whether `from` holds the row of `to`'s stream: the header, or the body too. What came from below and is fetched again from above owes no
 // body on the way down.
 static bool holds(const struct site *site, struct txn *mine, struct txn *theirs, const struct stream_row *row, bool body, bool down)
@@ -48,7 +70,7 @@ static bool holds(const struct site *site, struct txn *mine, struct txn *theirs,
         return false;
     if (!feed_find(mine, &key, &id, &state) || !journal_find(mine, id, batch.first, &position) || !journal_read(mine, position, &own) ||
         own.first != batch.first || !bytes_equal(own.header, batch.header))
-        return check_keeps(mine, &key, &batch); // of two histories, the other one
+        return check_keeps(mine, &key, &batch) || is_shown(mine, &key, id, batch.first); // of two histories, the other one
     return (!body || own.body.size > 0 || header_decode(batch.header, &header, NULL) != OK || !check_may_read(site, &header) ||
             (down && header.feed.audience == SANJI__AUDIENCE__UP)); // also of its own, what comes back
 }
@@ -75,7 +97,8 @@ static void check_marks(const struct sending *sending, unsigned channel, const s
         if (after <= (body ? seen->bodies : seen->headers) || holds(sending->from, mine, theirs, &row, body, down))
             continue;
         uint64_t acknowledged = holds(sending->from, mine, theirs, &row, false, down) ? mark->bodies : mark->headers;
-        if (!is_owed_again(theirs, &stream, &row, acknowledged) && !is_strayed(sending->from, theirs, &row, down))
+        if (!is_owed_again(theirs, &stream, &row, acknowledged) && !is_strayed(sending->from, theirs, &row, down) &&
+            !is_passed_by(sending->from, theirs, &row))
             missing(sending, "acknowledges", after);
     }
     txn_abort(mine);

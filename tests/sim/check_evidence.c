@@ -49,6 +49,8 @@ void check_kept(struct site *site, struct txn *txn, const struct arrival *arriva
     if (txn_error(txn) != OK || site->rotten || is_strayed(site, arrival))
         return;
     bool known = feed_find(txn, &header->feed, &id, &state);
+    if (site->restored && station_equal(&header->feed.station, &site->self.station) && header->first > (known ? state.next : 1))
+        return; // put back to the store that it had before: all of it comes again
     if (known && journal_find(txn, id, header->first, &position) && journal_read(txn, position, &row) &&
         bytes_equal(row.header, buffer_bytes(&arrival->header)))
         return;

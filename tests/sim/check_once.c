@@ -67,6 +67,13 @@ void check_once_copy(uint32_t to, uint32_t from)
     places->count = other->count;
 }
 
+void check_once_forget(uint32_t index)
+{
+    make_sets();
+    free(sets[index].slots);
+    sets[index] = (struct places){0};
+}
+
 static void rest(struct site *site)
 {
     static const struct station_id here;

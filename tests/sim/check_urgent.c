@@ -27,50 +27,60 @@ static bool waits(const struct sending *sending)
            urgent_end(sending, SANJI__STREAM__STREAM_DOWN_ONE) > line->urgent_sent[SANJI__STREAM__STREAM_DOWN_ONE];
 }
 
+static struct urgent_watch *watch_of(const struct sending *sending, const struct site *sender)
+{
+    return &sending->child->line.urgent[sender == sending->child ? SIDE_UP : SIDE_DOWN];
+}
+
 static void look_at_piece(const struct sending *sending)
 {
     struct line *line = &sending->child->line;
+    struct urgent_watch *watch = watch_of(sending, sending->from);
     const struct core_piece *piece = &sending->in->push.piece;
     unsigned stream = core_channel_stream(piece->channel);
     if (core_channel_lane(piece->channel) == SANJI__LANE__URGENT) {
         if (piece->offset + piece->length == piece->size && piece->position > line->urgent_sent[stream])
             line->urgent_sent[stream] = piece->position;
-        line->urgent_behind = 0;
-        line->urgent_repairing = false;
+        watch->behind = 0;
+        watch->repairing = false;
         return;
     }
-    if (line->urgent_behind && line->urgent_at == world->now)
+    if (watch->behind && watch->at == world->now)
         return;
-    line->urgent_at = world->now;
-    line->urgent_behind = !line->urgent_repairing && !line->urgent_gap && waits(sending) ? line->urgent_behind + 1 : 0;
-    if (line->urgent_behind > world->result->urgent_behind)
-        world->result->urgent_behind = line->urgent_behind;
-    if (line->urgent_behind > URGENT_BEHIND_MAX)
+    watch->at = world->now;
+    watch->behind = !watch->repairing && !watch->gap && waits(sending) ? watch->behind + 1 : 0;
+    if (watch->behind > world->result->urgent_behind)
+        world->result->urgent_behind = watch->behind;
+    if (watch->behind > URGENT_BEHIND_MAX)
         check_fail(&check_urgent, "%s sends %u times of other lanes to %s while an urgent row waits", site_name(sending->from),
-                   line->urgent_behind, site_name(sending->to));
+                   watch->behind, site_name(sending->to));
+}
+
+// What the sender of the hello holds of the other's urgent streams has been sent.
+static void look_at_hello(const struct sending *sending)
+{
+    struct line *line = &sending->child->line;
+    for (unsigned stream = 1; stream <= CORE_STREAMS; stream++) {
+        const struct core_mark *held = &sending->in->hello.hello.held[core_channel(stream, SANJI__LANE__URGENT)];
+        if (held->generation == sending->to->generation && held->headers > line->urgent_sent[stream])
+            line->urgent_sent[stream] = held->headers;
+    }
+    memset(line->urgent, 0, sizeof line->urgent);
 }
 
 static void sent(const struct sending *sending)
 {
-    struct line *line = &sending->child->line;
     const struct link_in *in = sending->in;
     if (in->type == LINK_PUSH) {
         look_at_piece(sending);
     } else if (in->type == LINK_HELLO) {
-        // What the sender of the hello holds of the other's urgent streams has been sent.
-        for (unsigned stream = 1; stream <= CORE_STREAMS; stream++) {
-            const struct core_mark *held = &in->hello.hello.held[core_channel(stream, SANJI__LANE__URGENT)];
-            if (held->generation == sending->to->generation && held->headers > line->urgent_sent[stream])
-                line->urgent_sent[stream] = held->headers;
-        }
-        line->urgent_behind = 0;
-        line->urgent_repairing = line->urgent_gap = false;
+        look_at_hello(sending);
     } else if (in->type == LINK_HEADS && in->heads.want && core_channel_lane(in->channel) == SANJI__LANE__URGENT) {
-        line->urgent_repairing = true;
-        line->urgent_gap = false;
+        watch_of(sending, sending->from)->repairing = true;
+        watch_of(sending, sending->from)->gap = false;
     } else if (in->type == LINK_ERROR && in->error.fault == SANJI__LINK_FAULT__FAULT_GAP && in->channel < CORE_CHANNELS &&
                core_channel_lane(in->channel) == SANJI__LANE__URGENT) {
-        line->urgent_gap = true;
+        watch_of(sending, sending->to)->gap = true;
     }
 }
 

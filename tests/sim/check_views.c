@@ -28,8 +28,8 @@ static void fold_row(struct fold *fold, struct txn *from, const struct batch_row
     struct header header;
     const char *reason = NULL;
     if (row->body.size == 0 || header_decode(row->header, &header, NULL) != OK ||
-        body_decode(row->body, &header, fold->entries, NULL) != OK)
-        return;
+        body_decode(row->body, &header, fold->entries, NULL) != OK || check_brings_receipts(&header, fold->entries))
+        return; // receipts are judged by the journal, which is not here, and touch none of these tables
     const struct certificate *signer = signers_find(fold->signers, from, &header.certificate);
     if (!signer)
         return;

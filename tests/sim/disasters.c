@@ -7,6 +7,22 @@
 
 enum { MINUTE_MS = 60 * 1000, CLONE_MS = 10 * MINUTE_MS };
 
+// Whether who brought it has it still: it may have lost its own store since.
+static bool is_there(const struct station_id *from, const struct feed_key *key, uint64_t first)
+{
+    struct feed_state state;
+    uint64_t position;
+    uint32_t id;
+    bool there = false;
+    for (uint32_t i = 0; i < world->count && !there; i++)
+        if (station_equal(&world->sites[i].self.station, from)) {
+            struct txn *txn = check_reader(&world->sites[i]);
+            there = feed_find(txn, key, &id, &state) && journal_find(txn, id, first, &position);
+            txn_abort(txn);
+        }
+    return there;
+}
+
 // Whether such a row can come again: a neighbour brought it, something in the same feed proves it, and no other station's is damaged.
 static bool can_mend(struct txn *txn, const struct batch_row *row)
 {
@@ -17,7 +33,7 @@ static bool can_mend(struct txn *txn, const struct batch_row *row)
         return false;
     const struct model_feed *feed = model_feed(&world->model, &key, 0, false);
     uint64_t place = feed ? (uint64_t)(feed - world->model.feeds) << 40 | row->first : 0;
-    if (!feed || world->sites[feed->origin].forked)
+    if (!feed || world->sites[feed->origin].forked || !is_there(&row->from, &key, row->first))
         return false;
     for (uint32_t i = 0; i < world->rotten_count; i++)
         if (world->rotten[i] == place)
@@ -83,12 +99,44 @@ static void take_backup(struct site *site)
     check_once_copy(backup_set(site), site->index);
 }
 
+// What is damaged there has to come from here.
+static bool is_needed(const struct site *site)
+{
+    if (site->parent >= 0 && site_parent(site)->rotten)
+        return true;
+    for (uint32_t i = site->index + 1; i < site->subtree_end; i = world->sites[i].subtree_end)
+        if (world->sites[i].rotten)
+            return true;
+    return false;
+}
+
+bool disaster_wipe(struct site *site)
+{
+    // A root has no parent to ask, and what two with the same keys have signed a person has to end.
+    if (site->parent < 0 || site->forked || site->rotten || is_needed(site))
+        return false;
+    site_stop(site);
+    store_close(site->store);
+    topology_empty(site, crypto_random_u64() | 1);
+    site->seen = 0;
+    memset(site->held, 0, site->held_count * sizeof *site->held);
+    check_once_forget(site->index);
+    site->has_marker = chance(300);
+    if (site->has_marker) { // as salvage.c writes it
+        site->marker.restored = true;
+        site->marker.wants = crypto_random_u64();
+    }
+    site_doubt(site);
+    plan(world->now + 1000 + random_below(60 * 1000), HAPPENS_START, site->index, 0, 0);
+    return true;
+}
+
 bool disaster_restore(struct site *site)
 {
     struct error error = {0};
     if (site->parent < 0 || site->forked)
         return false;
-    if (site->rotten)
+    if (site->rotten || is_needed(site))
         return false; // nor is a damaged store copied
     if (!site->backup || chance(300))
         take_backup(site);
@@ -110,7 +158,7 @@ bool disaster_restore(struct site *site)
 
 bool disaster_clone(struct site *site, bool stubborn)
 {
-    if (site->parent < 0 || site->children || site->cut || site->doubt || site->marker.restored ||
+    if (site->parent < 0 || site->children || site->rotten || site->cut || site->doubt || site->marker.restored ||
         world->site_count == world->count + TWINS_MAX)
         return false;
     struct site *twin = &world->sites[world->site_count];

@@ -11,7 +11,7 @@ enum {
     DAY_MINUTES = 24 * 60,
     DAYS_LONG = 20,
     READS_MAX = 2000,
-    WILES_FOR_GOOD = 1u << SIM_FAULT_mute | 1u << SIM_FAULT_withhold, // what was left out is not put back
+    WILES_FOR_GOOD = 1u << SIM_FAULT_mute | 1u << SIM_FAULT_withhold | 1u << SIM_FAULT_split, // what was left out is not put back
 };
 
 static void plan_next(void)
@@ -120,6 +120,8 @@ static bool inject(enum sim_fault fault, struct site *site)
         return disaster_rot(site);
     case SIM_FAULT_restore:
         return disaster_restore(site);
+    case SIM_FAULT_wipe:
+        return disaster_wipe(site);
     case SIM_FAULT_clone:
         return disaster_clone(site, false);
     case SIM_FAULT_equivocate:
@@ -127,6 +129,11 @@ static bool inject(enum sim_fault fault, struct site *site)
     case SIM_FAULT_mute:
     case SIM_FAULT_withhold:
         return adversary_begins(site, fault);
+    case SIM_FAULT_split:
+        if (!adversary_splits(site))
+            return false;
+        site->wiles |= 1u << fault;
+        return true;
     case SIM_FAULT_tamper:
     case SIM_FAULT_forge:
     case SIM_FAULT_old:

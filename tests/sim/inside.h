@@ -20,7 +20,7 @@ enum {
     OLD_MAX = 8, // messages a liar keeps
     TWINS_MAX = 2,
     ROTTEN_MAX = 1000,
-    URGENT_BEHIND_MAX = 12, // times that other lanes may send while an urgent row waits: see check_urgent.c
+    URGENT_BEHIND_MAX = 7, // times that other lanes may send while an urgent row waits: see check_urgent.c
 };
 
 // ---- what will happen
@@ -48,10 +48,12 @@ struct happening {
 };
 
 // ---- lines
+#define JOIN_ENDPOINT "sim join"
 struct parcel { // one message on the line
     struct parcel *next;
     uint64_t due, connection; // connection: of one that comes late
     uint32_t piece_bytes;
+    bool join; // of the join endpoint
     struct buffer message, body;
 };
 enum side { SIDE_UP, SIDE_DOWN }; // from the child, from the parent
@@ -68,6 +70,7 @@ struct pipe {
 struct line {             // between a child and its parent; lives in the child's site
     uint64_t connection;  // 0: none; else its number
     bool open;            // the dial finished
+    bool joining;         // to the join endpoint
     uint64_t dialing;     // a dial that is on its way
     uint32_t rate, delay; // bytes a second, ms
     struct pipe pipes[2];
@@ -75,10 +78,12 @@ struct line {             // between a child and its parent; lives in the child'
     // What checkers keep of it.
     struct core_mark seen_ack[CORE_CHANNELS];
     uint64_t urgent_sent[CORE_STREAMS + 1];
-    uint64_t urgent_at;
-    uint32_t urgent_behind;
-    bool urgent_repairing;
-    bool urgent_gap; // its receiver asked for an urgent row before the one it got, and the sender has not begun a repair
+    struct urgent_watch { // of what leaves at either end
+        uint64_t at;
+        uint32_t behind;
+        bool repairing;
+        bool gap; // its receiver asked for an urgent row before the one it got, and the sender has not begun a repair
+    } urgent[2];
     uint64_t repairs_since;
     uint32_t repairs[CORE_CHANNELS];
 };
@@ -87,13 +92,15 @@ struct line {             // between a child and its parent; lives in the child'
 struct inbox {
     struct inbox *next;
     enum transport_event_type type;
-    bool parent;
+    bool parent, refused;
     uint32_t from;
     uint64_t route;
     struct buffer message, body;
 };
 struct transport {
     struct site *site;
+    bool (*enrolled)(void *context, const struct public_key *key);
+    void *context;
     struct inbox *first, **last, *current;
     bool woken, idle;
     uint64_t wake_at;
@@ -148,6 +155,12 @@ struct site {
         struct buffer message, body;
         unsigned channel;
     } old[OLD_MAX];
+    uint32_t shows; // split: 1 + the child that sees another history; 0: none
+    bool careful;   // split: that child is shown other heads, too
+    struct turned { // split: headers, and what that child is shown in their place
+        struct hash from, to;
+    } * turned;
+    uint32_t turned_count, turned_capacity;
     bool repeats;               // old: it has sent something again, perhaps to another
     uint32_t cut;               // of a station that is muted or withheld: 1 + the first station above that liar; 0: it is not
     uint64_t rotten;            // journal position of a row that was damaged; 0: none, or whole again
@@ -212,7 +225,8 @@ bool planted(enum sim_plant plant);
 uint64_t quick_hash(struct bytes data); // for telling runs apart
 
 // topology.c
-bool topology_make(void); // units, sites and certificates
+bool topology_make(void);                                    // units, sites and certificates
+void topology_empty(struct site *site, uint64_t generation); // a store with nothing but what enrolment leaves beside it
 void topology_free(void);
 
 // site.c

@@ -16,7 +16,7 @@ enum {
 static int usage(void)
 {
     printf("sim --seed N --stations N --hours H [--faults all|none|LIST] [--topology chain|star|random|UNITS.csv] [--load N] [--trace]\n"
-           "    [--crypto real|fast] [--skip-faults 3-17,20] [--shrink SECONDS] [--plant BUG]\n  faults:");
+           "    [--crypto real|fast] [--former] [--skip-faults 3-17,20] [--shrink SECONDS] [--plant BUG]\n  faults:");
     for (int i = 0; i < SIM_FAULTS; i++)
         printf(" %s", sim_fault_name((enum sim_fault)i));
     printf("\n  bugs, each for one checker:");
@@ -83,6 +83,9 @@ static bool parse(int option, const char *value, struct sim_config *config, unsi
     case 'c':
         config->fast = strcmp(value, "fast") == 0;
         return config->fast || strcmp(value, "real") == 0;
+    case 'r':
+        config->former = true;
+        return true;
     case 'x':
         return sim_skips_parse(value, config);
     case 'z':
@@ -97,10 +100,11 @@ static bool parse(int option, const char *value, struct sim_config *config, unsi
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seed", 1, NULL, 's'},        {"stations", 1, NULL, 'n'}, {"hours", 1, NULL, 'h'},
-                                            {"faults", 1, NULL, 'f'},      {"topology", 1, NULL, 't'}, {"load", 1, NULL, 'l'},
-                                            {"trace", 0, NULL, 'v'},       {"plant", 1, NULL, 'p'},    {"crypto", 1, NULL, 'c'},
-                                            {"skip-faults", 1, NULL, 'x'}, {"shrink", 1, NULL, 'z'},   {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"seed", 1, NULL, 's'},     {"stations", 1, NULL, 'n'},    {"hours", 1, NULL, 'h'},  {"faults", 1, NULL, 'f'},
+        {"topology", 1, NULL, 't'}, {"load", 1, NULL, 'l'},        {"trace", 0, NULL, 'v'},  {"plant", 1, NULL, 'p'},
+        {"crypto", 1, NULL, 'c'},   {"skip-faults", 1, NULL, 'x'}, {"shrink", 1, NULL, 'z'}, {"former", 0, NULL, 'r'},
+        {NULL, 0, NULL, 0}};
     static struct sim_result result;
     struct sim_config config = {.seed = 1, .stations = 7, .minutes = 120, .topology = "random"};
     unsigned shrink = SHRINK_SECONDS;

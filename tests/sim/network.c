@@ -64,10 +64,11 @@ static void deliver(struct site *child, enum side side, struct parcel *parcel, u
 {
     struct site *to = other_end(child, side), *from = side == SIDE_UP ? child : site_parent(child);
     struct inbox event = {.parent = side == SIDE_DOWN, .from = from->index, .route = route};
+    enum transport_event_type type = parcel->join && side == SIDE_UP ? TRANSPORT_JOIN : TRANSPORT_MESSAGE;
     buffer_append(&event.message, parcel->message.data, parcel->message.size);
     buffer_append(&event.body, parcel->body.data, parcel->body.size);
     if (to->running)
-        tell(to, TRANSPORT_MESSAGE, &event);
+        tell(to, type, &event);
     else
         inbox_free(memcpy(memory_get(1, sizeof event), &event, sizeof event));
 }
@@ -87,7 +88,7 @@ void network_break(struct site *child, bool told)
     for (int side = 0; side < 2; side++)
         pipe_empty(&line->pipes[side]);
     memset(line->urgent_sent, 0, sizeof line->urgent_sent);
-    line->urgent_behind = 0;
+    line->urgent[SIDE_UP].behind = line->urgent[SIDE_DOWN].behind = 0;
 }
 
 void network_late(const struct happening *happening)
@@ -130,6 +131,13 @@ void network_dial_done(const struct happening *happening)
     if (line->dialing != happening->tag || !child->running)
         return;
     line->dialing = 0;
+    const struct inbox stranger = {.refused = true};
+    bool known = line->joining || !parent->running || parent->transport->enrolled(parent->transport->context, &child->self.transport_key);
+    if (!known) {
+        step_note(child, "is not known", happening->tag, 0, 0);
+        tell(child, TRANSPORT_DISCONNECTED, &stranger);
+        return;
+    }
     if (!parent->running || line->pipes[SIDE_UP].blocked || line->pipes[SIDE_DOWN].blocked) {
         step_note(child, "dial failed", happening->tag, 0, 0);
         tell(child, TRANSPORT_DISCONNECTED, NULL);
@@ -297,7 +305,7 @@ static enum error_code put(struct site *child, enum side side, struct bytes mess
     buffer_append(&parcel->message, message.data, message.size);
     buffer_append(&parcel->body, body.data, body.size);
     parcel->piece_bytes = pipe->piece_bytes - before;
-    bool goes = adversary_sends(from, in, side == SIDE_UP, &parcel->message, &parcel->body, &more->message, &more->body);
+    bool goes = adversary_sends(from, to, in, side == SIDE_UP, &parcel->message, &parcel->body, &more->message, &more->body);
     if (more->message.size)
         put_parcel(child, side, more);
     else
@@ -316,14 +324,29 @@ static enum error_code put(struct site *child, enum side side, struct bytes mess
     return OK;
 }
 
+// At the join endpoint: whoever asks there has no session, and no liar is interested.
+static enum error_code put_word(struct site *child, enum side side, struct bytes message)
+{
+    const struct site *from = side == SIDE_UP ? child : site_parent(child);
+    if (from->dying || !child->line.connection)
+        return ERR_NETWORK;
+    struct parcel *parcel = memory_get(1, sizeof *parcel);
+    parcel->join = true;
+    buffer_append(&parcel->message, message.data, message.size);
+    step_note(from, side == SIDE_UP ? "introduces itself" : "answers", message.size, 0, 0);
+    put_parcel(child, side, parcel);
+    return OK;
+}
+
 // ---- relay/transport.h
 
 enum error_code transport_create(const struct transport_config *config, struct transport **ret, struct error *error)
 {
-    (void)config;
     (void)error;
     struct transport *transport = memory_get(1, sizeof *transport);
     transport->site = world->current;
+    transport->enrolled = config->enrolled;
+    transport->context = config->context;
     transport->last = &transport->first;
     transport->wake_at = UINT64_MAX;
     *ret = world->current->transport = transport;
@@ -349,7 +372,6 @@ enum error_code transport_dial(struct transport *transport, unsigned dial, const
 {
     if (dial > 0)
         return ERR_NETWORK; // every line here is between a child and its parent
-    (void)endpoint;
     (void)server;
     (void)error;
     struct site *site = transport->site;
@@ -359,6 +381,7 @@ enum error_code transport_dial(struct transport *transport, unsigned dial, const
         return OK;
     bool blocked = line->pipes[SIDE_UP].blocked || line->pipes[SIDE_DOWN].blocked;
     line->dialing = ++world->connections;
+    line->joining = strcmp(endpoint, JOIN_ENDPOINT) == 0;
     plan(world->now + (blocked ? UNTOLD_MS : 4 * line->delay), HAPPENS_OPENED, site->index, line->dialing, 0);
     return OK;
 }
@@ -377,27 +400,32 @@ enum error_code transport_send_parent(struct transport *transport, unsigned dial
 {
     if (dial > 0)
         return ERR_NETWORK;
+    if (transport->site->line.joining)
+        return put_word(transport->site, SIDE_UP, message);
     return put(transport->site, SIDE_UP, message, body);
+}
+
+static struct site *child_on(const struct site *parent, uint64_t route)
+{
+    for (uint32_t i = parent->index + 1; route && i < parent->subtree_end; i = world->sites[i].subtree_end)
+        if (world->sites[i].line.connection == route)
+            return &world->sites[i];
+    for (uint32_t i = world->count; route && i < world->site_count; i++)
+        if (world->sites[i].line.connection == route)
+            return &world->sites[i];
+    return NULL;
 }
 
 enum error_code transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body)
 {
-    const struct site *parent = transport->site;
-    for (uint32_t i = parent->index + 1; route && i < parent->subtree_end; i = world->sites[i].subtree_end)
-        if (world->sites[i].line.connection == route)
-            return put(&world->sites[i], SIDE_DOWN, message, body);
-    for (uint32_t i = world->count; route && i < world->site_count; i++)
-        if (world->sites[i].line.connection == route)
-            return put(&world->sites[i], SIDE_DOWN, message, body);
-    return ERR_NETWORK;
+    struct site *child = child_on(transport->site, route);
+    return child && !child->line.joining ? put(child, SIDE_DOWN, message, body) : ERR_NETWORK;
 }
 
 enum error_code transport_answer(struct transport *transport, uint64_t reply_to, struct bytes message)
 {
-    (void)transport;
-    (void)reply_to;
-    (void)message;
-    return ERR_NETWORK; // nobody joins here
+    struct site *child = child_on(transport->site, reply_to);
+    return child && child->line.joining ? put_word(child, SIDE_DOWN, message) : ERR_NETWORK;
 }
 
 bool transport_wait(struct transport *transport, int timeout_ms, struct transport_event *ret)
@@ -421,6 +449,7 @@ bool transport_wait(struct transport *transport, int timeout_ms, struct transpor
         transport->last = &transport->first;
     *ret = (struct transport_event){.type = event->type,
                                     .parent = event->parent,
+                                    .refused = event->refused,
                                     .peer = world->sites[event->from].self.transport_key,
                                     .route = event->route,
                                     .message = buffer_bytes(&event->message),

@@ -2,8 +2,11 @@
 // purpose. Without a plant each goes straight on.
 #include <time.h>
 
+#include "envelope.pb-c.h"
+#include "link.pb-c.h"
 #include "relay/core/lane.h"
 #include "relay/core/window.h"
+#include "relay/receipt.h"
 #include "tests/sim/adversary.h"
 #include "tests/sim/check.h"
 
@@ -21,6 +24,12 @@ bool __real_incarnation_behind(struct txn *txn, const struct station_id *station
 bool __wrap_incarnation_behind(struct txn *txn, const struct station_id *station, const struct head *heads, uint32_t count);
 void __real_engine_found_restored(struct engine *engine, const char *why);
 void __wrap_engine_found_restored(struct engine *engine, const char *why);
+void __real_route_back(struct txn *txn, const struct place *place, const struct batch_row *row, const struct station_id *child,
+                       struct grown *grown);
+void __wrap_route_back(struct txn *txn, const struct place *place, const struct batch_row *row, const struct station_id *child,
+                       struct grown *grown);
+bool __real_heads_contradict(const struct heads *a, const struct heads *b, uint32_t *ret);
+bool __wrap_heads_contradict(const struct heads *a, const struct heads *b, uint32_t *ret);
 enum received __real_receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown);
 enum received __wrap_receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown);
 void __real_evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const struct hash *header_hash, struct bytes header,
@@ -119,6 +128,9 @@ void __wrap_engine_found_restored(struct engine *engine, const char *why)
 enum received __wrap_receive(const struct receiver *receiver, struct txn *txn, struct arrival *arrival, struct grown *grown)
 {
     enum received outcome = __real_receive(receiver, txn, arrival, grown);
+    if (planted(SIM_PLANT_early_receipt) && outcome == RECEIVED_BODILESS && receiver->author && !arrival->is_object &&
+        arrival->stream == SANJI__STREAM__STREAM_UP && arrival->lane == SANJI__LANE__URGENT)
+        receipt_give(receiver->author, txn, &arrival->decoded, arrival->received_ms);
     if ((outcome == RECEIVED || outcome == RECEIVED_BODILESS) && !arrival->is_object && world && world->current)
         check_kept(world->current, txn, arrival);
     return outcome;
@@ -131,6 +143,20 @@ void __wrap_evidence_add(struct txn *txn, uint32_t feed, uint64_t first, const s
 {
     if (!planted(SIM_PLANT_lost_evidence))
         __real_evidence_add(txn, feed, first, header_hash, header, signature, body);
+}
+
+bool __wrap_heads_contradict(const struct heads *a, const struct heads *b, uint32_t *ret)
+{
+    return !planted(SIM_PLANT_blind) && __real_heads_contradict(a, b, ret);
+}
+
+void __wrap_route_back(struct txn *txn, const struct place *place, const struct batch_row *row, const struct station_id *child,
+                       struct grown *grown)
+{
+    struct batch_row copy = *row;
+    if (planted(SIM_PLANT_bodiless_back))
+        copy.body = bytes_of(NULL, 0);
+    __real_route_back(txn, place, &copy, child, grown);
 }
 
 enum error_code __wrap_txn_commit(struct txn *txn, struct error *error)

@@ -26,6 +26,7 @@
     X(read, "a page can't be read: the process dies of it")                                                                                \
     X(rot, "a row of a journal is damaged on disk, and the scrubber finds it")                                                             \
     X(restore, "a station's store is put back from an older copy; its marker may be gone")                                                 \
+    X(wipe, "a station's disk is lost: it comes back with its keys and certificates and an empty store; its marker may be gone, too")      \
     X(clone, "a copy of a station runs at the same time, and signs a second history")                                                      \
     X(equivocate, "a station signs two histories, and shows both: a copy of it runs that does not care what its parent holds")             \
     X(tamper, "a station changes a bit of what it passes on")                                                                              \
@@ -34,7 +35,8 @@
     X(drop, "a station keeps back messages of every kind")                                                                                 \
     X(ackforge, "a station acknowledges what it does not hold")                                                                            \
     X(mute, "a station passes nothing of one below it on upwards any more")                                                                \
-    X(withhold, "a station passes the headers of one below it on upwards without their bodies")
+    X(withhold, "a station passes the headers of one below it on upwards without their bodies")                                            \
+    X(split, "a station shows one child another history of what it signs than it shows the others, and names to those above")
 
 enum sim_fault {
 #define X(name, what) SIM_FAULT_##name,
@@ -45,7 +47,7 @@ enum sim_fault {
 
 #define SIM_WICKED                                                                                                                         \
     (1u << SIM_FAULT_equivocate | 1u << SIM_FAULT_tamper | 1u << SIM_FAULT_forge | 1u << SIM_FAULT_old | 1u << SIM_FAULT_drop |            \
-     1u << SIM_FAULT_ackforge | 1u << SIM_FAULT_mute | 1u << SIM_FAULT_withhold)
+     1u << SIM_FAULT_ackforge | 1u << SIM_FAULT_mute | 1u << SIM_FAULT_withhold | 1u << SIM_FAULT_split)
 
 // Bugs built in on purpose, each of which exactly one checker must find.
 #define SIM_PLANT_LIST(X)                                                                                                                  \
@@ -60,6 +62,9 @@ enum sim_fault {
     X(lost_effect, "views", "a batch counts as applied and is not")                                                                        \
     X(lost_evidence, "evidence", "the other batch of a fork is not kept")                                                                  \
     X(restored_signs, "quiet", "a restored station goes on in its old incarnation")                                                        \
+    X(bodiless_back, "arrived", "what a child lost is put back without bodies")                                                            \
+    X(early_receipt, "receipts", "a receipt is signed for a header without its body")                                                      \
+    X(blind, "split", "heads that contradict each other go unseen")                                                                        \
     X(lost_row, "arrived", "what belongs to the bulk lane is journaled and put into no stream")
 
 enum sim_plant {
@@ -87,9 +92,11 @@ enum sim_plant {
     X(midrow, "broken in the middle of a row")                                                                                             \
     X(late, "message of a connection before")                                                                                              \
     X(hidden, "row left out by a liar")                                                                                                    \
+    X(split, "batch shown to one child as another")                                                                                        \
     X(mended, "damaged row mended")                                                                                                        \
     X(suspended, "station that found out that its store is another")                                                                       \
     X(opened, "next incarnation opened")                                                                                                   \
+    X(introduced, "child let in again by a parent that had lost it")                                                                       \
     X(period, "statement taken up when its period was possible")                                                                           \
     X(behind, "batch judged after a damaged one before it")                                                                                \
     X(evidence, "batch kept as evidence")                                                                                                  \
@@ -112,8 +119,10 @@ struct sim_config {
     uint32_t load;        // records a station and hour; 0: SIM_LOAD
     const char *topology; // "chain", "star", "random", or a CSV file of units
     enum sim_plant plant;
-    bool fast;  // stand-ins for signatures and checksums (crypto_fast.c): the same steps in less time
-    bool trace; // every step to stdout
+    bool former; // as the simulator was before: no receipts, and heads signed by a restored station, too. So worlds with the seed of a bug
+                 // of then stay what they were
+    bool fast;   // stand-ins for signatures and checksums (crypto_fast.c): the same steps in less time
+    bool trace;  // every step to stdout
     uint32_t skip_count;
     struct sim_skip {
         uint32_t from, to;

@@ -2,6 +2,8 @@
 #include "node/complete.h"
 #include "node/period.h"
 #include "record.pb-c.h"
+#include "relay/introduce.h"
+#include "relay/receipt.h"
 #include "relay/waiting.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
@@ -174,16 +176,16 @@ static uint64_t until_midnight_ms(void)
 
 static enum error_code on_tick(void *context, struct txn *txn, struct error *error)
 {
-    (void)txn;
     (void)error;
     struct site *site = context;
     site->due_ms = UINT64_MAX;
     if (site->restored && !planted(SIM_PLANT_restored_signs))
         return OK;
+    bool owes = receipt_settle(site->author, txn, site->desk.now_ms);
     ledger_state(site->ledger, &site->desk);
     bool more = complete_sign(&site->desk) == COMPLETE_SIGN_MAX;
     uint64_t midnight = until_midnight_ms() + 1;
-    site->due_ms = monotonic_ms() + (more ? 0 : midnight < LOOK_MS ? midnight : LOOK_MS);
+    site->due_ms = monotonic_ms() + (more || owes ? 0 : midnight < LOOK_MS ? midnight : LOOK_MS);
     return OK;
 }
 
@@ -209,13 +211,24 @@ static void on_log(void *context, bool alarm, const char *text)
 static bool on_join(void *context, struct txn *txn, const struct public_key *key, struct bytes request, struct buffer *ret_reply,
                     struct peer *ret_peer)
 {
-    (void)context;
-    (void)txn;
-    (void)key;
-    (void)request;
-    (void)ret_reply;
-    (void)ret_peer;
-    return false;
+    struct site *site = context;
+    struct host host = {.self = &site->self,
+                        .sign_key = &site->sign_key,
+                        .root = world->sites[0].self.hash,
+                        .transport_key = &site->self.transport_key,
+                        .may_certify = on_may_certify,
+                        .context = site};
+    if (!introduction_is(request) || !introduction_admit(txn, &host, key, request, utc_ms(), ret_reply, ret_peer))
+        return false;
+    path_taken(SIM_PATH_introduced);
+    return true;
+}
+
+static enum error_code on_introduce(void *context, struct txn *txn, const struct public_key *called, struct buffer *ret,
+                                    struct error *error)
+{
+    const struct site *site = context;
+    return introduction_make(txn, &site->self, &site->sign_key, NULL, called, ret, error);
 }
 
 // ---- the marker
@@ -311,6 +324,7 @@ static void start_work(struct site *site)
                                        .put_back = site->restored || site->marker.ordinal > 1,
                                        .place = {.self = author.self, .parent = author.parent},
                                        .signers = site->signers,
+                                       .author = site->restored || world->config.former ? NULL : site->author,
                                        .context = site,
                                        .apply = on_apply,
                                        .may_certify = on_may_certify,
@@ -339,14 +353,23 @@ static void start_engine(struct site *site)
         .transport_secret = &site->transport_key,
         .listen = site->children ? "sim" : NULL,
         .parent_endpoint = site->ancestor_count ? "sim" : NULL,
+        .parent_join = site->ancestor_count ? JOIN_ENDPOINT : NULL,
         .children_max = site->children,
         .ordinal = site->marker.ordinal,
         .nonce = site->marker.nonce,
         .generation = site->generation,
         .sign_key = &site->sign_key,
-        .starts = site->start,
+        .starts = world->config.former ? site->start
+                  : site->restored     ? 0
+                                       : site->meta.starts,
         .asks = site->restored ? site->marker.wants : 0,
-        .hooks = {.context = site, .join = on_join, .tick = on_tick, .due_ms = on_due, .documents = on_documents, .log = on_log},
+        .hooks = {.context = site,
+                  .join = on_join,
+                  .introduce = on_introduce,
+                  .tick = on_tick,
+                  .due_ms = on_due,
+                  .documents = on_documents,
+                  .log = on_log},
     };
     enum error_code code = engine_create(&config, &site->engine, &error);
     assert(code == OK);

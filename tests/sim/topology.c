@@ -96,20 +96,30 @@ static void enrol(struct txn *txn, const struct site *child)
     object_add(txn, &child->self.hash, OBJECT_CERTIFICATE, buffer_bytes(&child->wire));
 }
 
-static void make_store(struct site *site)
+// As salvage_make.c does where nothing of the store is left.
+void topology_empty(struct site *site, uint64_t generation)
 {
     struct error error = {0};
     enum error_code code = store_memory_create(&site->store, &error);
     assert(code == OK);
     struct txn *txn = txn_begin(site->store, true, &error);
-    struct journal_meta meta = {.format = 1, .station = site->self.station, .generation = site->generation, .starts = 1};
+    struct journal_meta meta = {.format = 1, .station = site->self.station, .generation = generation, .starts = 1};
     journal_create(txn, &meta);
     for (struct site *at = site; at; at = site_parent(at))
         object_add(txn, &at->self.hash, OBJECT_CERTIFICATE, buffer_bytes(&at->wire));
     unit_ids_assign(txn, world->units);
+    code = txn_commit(txn, &error);
+    assert(code == OK);
+}
+
+static void make_store(struct site *site)
+{
+    struct error error = {0};
+    topology_empty(site, site->generation);
+    struct txn *txn = txn_begin(site->store, true, &error);
     for (uint32_t i = site->index + 1; i < site->subtree_end; i = world->sites[i].subtree_end)
         enrol(txn, &world->sites[i]);
-    code = txn_commit(txn, &error);
+    enum error_code code = txn_commit(txn, &error);
     assert(code == OK);
     site->marker = (struct marker){.station = site->self.station, .ordinal = 1, .nonce = site->generation, .starts = 1};
     site->has_marker = true;

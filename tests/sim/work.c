@@ -2,6 +2,7 @@
 #include "envelope.pb-c.h"
 #include "node/period.h"
 #include "record.pb-c.h"
+#include "relay/receipt.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
 
@@ -82,6 +83,24 @@ static void address(struct work *work, const struct site *to, unsigned lane)
         add_sealed(work, lane, SANJI__AUDIENCE__STATION, &to->self.station, REACH_TOP, 20 + draw(work, 500));
 }
 
+// As record_write.c: a batch of its own, which waits for the receipt of the highest tier.
+static void add_urgent(struct work *work)
+{
+    const struct site *site = work->site;
+    struct author_batch batch;
+    add_sealed(work, SANJI__LANE__URGENT, SANJI__AUDIENCE__UP, NULL, REACH_TOP, 100 + draw(work, 1000));
+    if (world->config.former || !author_close(site->author, site->desk.txn, SANJI__LANE__URGENT, SANJI__AUDIENCE__UP, NULL, &batch))
+        return;
+    struct urgent_batch urgent = {.feed = batch.feed,
+                                  .first = batch.first,
+                                  .decided = site->parent < 0,
+                                  .signed_ms = site->desk.now_ms,
+                                  .within_ms = HOUR_MS,
+                                  .reach = REACH_TOP,
+                                  .what = "sim"};
+    urgent_write(site->desk.txn, &urgent);
+}
+
 // To one station below, or at once to more than one commit tells the engine of.
 static void add_addressed(struct work *work)
 {
@@ -128,7 +147,7 @@ static enum error_code run(void *argument, struct txn *txn, struct error *error)
         add_sealed(work, lane, SANJI__AUDIENCE__UP, NULL, some_reach(work), size);
         break;
     case WORK_URGENT:
-        add_sealed(work, SANJI__LANE__URGENT, SANJI__AUDIENCE__UP, NULL, REACH_TOP, 100 + draw(work, 1000));
+        add_urgent(work);
         break;
     case WORK_DOWN:
         lane = draw(work, 3) ? SANJI__LANE__CONTROL : SANJI__LANE__URGENT;

@@ -98,6 +98,8 @@ void sim_command(const struct sim_config *config, char *ret, size_t size)
         }
     for (uint32_t i = 0; i < config->skip_count && (size_t)at + 40 < size; i++)
         at += snprintf(ret + at, size - (size_t)at, "%s%u-%u", i ? "," : " --skip-faults ", config->skips[i].from, config->skips[i].to);
+    if (config->former && (size_t)at < size)
+        at += snprintf(ret + at, size - (size_t)at, " --former");
     if (config->plant && (size_t)at < size)
         snprintf(ret + at, size - (size_t)at, " --plant %s", plants[config->plant][0]);
 }
@@ -280,7 +282,8 @@ static void run_until(uint64_t end)
 // What a row says, without signatures and its checksum: those depend on --crypto.
 static void digest_value(enum table table, struct bytes value)
 {
-    if (table == TABLE_OBJECTS || table == TABLE_JOURNAL || table == TABLE_EVIDENCE || table == TABLE_STAGING)
+    if (table == TABLE_OBJECTS || table == TABLE_COPIES || table == TABLE_JOURNAL || table == TABLE_EVIDENCE || table == TABLE_STAGING ||
+        table == TABLE_HEADS)
         digest(value.size);
     else if (value.size > ROW_CHECKSUM_SIZE)
         digest(quick_hash(bytes_of(value.data, value.size - ROW_CHECKSUM_SIZE)));
@@ -307,10 +310,11 @@ static void rest(void)
     faults_heal();
     for (uint32_t minutes = 0; !world->over; minutes++) {
         run_until(world->now + REST_STEP_MS);
-        if (world->over || arrived_everywhere(missing, sizeof missing))
+        bool arrived = !world->over && arrived_everywhere(missing, sizeof missing);
+        if (world->over || (arrived && check_split_found(missing, sizeof missing)))
             break;
         if (minutes == REST_MINUTES)
-            check_fail(&check_arrived, "%d hours after everything was healed: %s", REST_MINUTES / 60, missing);
+            check_fail(arrived ? &check_split : &check_arrived, "%d hours after everything was healed: %s", REST_MINUTES / 60, missing);
     }
     if (!world->over)
         check_rest();
