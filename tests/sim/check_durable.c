@@ -81,8 +81,9 @@ static void check_marks(const struct sending *sending, unsigned channel, const s
     struct stream stream = {.stream = (uint8_t)core_channel_stream(channel), .lane = (uint8_t)core_channel_lane(channel)};
     if (seen->generation != mark->generation)
         *seen = (struct core_mark){.generation = mark->generation};
+    // What is said to a liar that repeats old rows in other rows' places, perhaps another child's, is not about its stream.
     // Two twins are one peer to the others: what is taken of either, or by them, is held against check_kept().
-    if (!check_whole(sending->from) || !check_whole(sending->to) || sending->to->forked || sending->from->forked ||
+    if (!check_whole(sending->from) || !check_whole(sending->to) || sending->to->forked || sending->from->forked || sending->to->repeats ||
         mark->generation != sending->to->generation || (mark->headers <= seen->headers && mark->bodies <= seen->bodies))
         return;
     if (stream.stream == SANJI__STREAM__STREAM_DOWN_ONE)
