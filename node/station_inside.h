@@ -38,14 +38,14 @@ struct station {
     struct desk desk; // of the transaction that is open
     struct applier applier;
     struct receiver receiver;
-    atomic_uint_fast64_t due_ms;           // monotonic: when the station next owes something; UINT64_MAX: never
-    bool stated;                           // in this transaction
-    atomic_bool full;                      // the last transaction found no room
-    bool owes_alarm;                       // ... and of that there is to be an alarm, when there is room for it
-    uint64_t full_ms, told_ms;             // since when (UTC); when that was last said (monotonic)
-    struct guesses guesses;                // of tokens; the writer's
-    uint64_t end;                          // of the journal, in this transaction
-    struct keeper *_Atomic keeper;         // of the marker; NULL: none runs
+    atomic_uint_fast64_t due_ms;   // monotonic: when the station next owes something; UINT64_MAX: never
+    bool stated;                   // in this transaction
+    atomic_bool full;              // the last transaction found no room
+    bool owes_alarm;               // ... and of that there is to be an alarm, when there is room for it
+    uint64_t full_ms, told_ms;     // since when (UTC); when that was last said (monotonic)
+    struct guesses guesses;        // of tokens; the writer's
+    uint64_t end;                  // of the journal, in this transaction
+    struct keeper *_Atomic keeper; // of the marker; NULL: none runs
     uint64_t started_ms;
     bool scrubbed;              // the whole store has been read since the start
     struct scrub_report *found; // at the start; NULL: nothing, or entered already
