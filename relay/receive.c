@@ -151,7 +151,7 @@ static enum verdict judge(const struct receiver *receiver, struct txn *txn, cons
                           uint64_t position, uint64_t received_ms, char ret_reason[REASON_MAX + 1])
 {
     const char *reason = NULL;
-    if (waiting_holds(txn, feed_id, position, ret_reason))
+    if (waiting_holds(txn, feed_id, arrival->decoded.first, position, ret_reason))
         return VERDICT_DEFERRED;
     enum verdict verdict = apply(receiver, txn, arrival, position, received_ms, &reason);
     snprintf(ret_reason, REASON_MAX + 1, "%s", reason ? reason : "");
@@ -174,8 +174,8 @@ struct batch_row receive_row(const struct arrival *arrival, uint32_t feed_id, bo
 }
 
 // A body can come later than the headers after it: moves `bodies` over what is held, or stops below us by its reach. At most CATCH_UP_MAX
-// batches at a time; the next one that arrives goes on from there.
-enum { CATCH_UP_MAX = 64 };
+// batches at a time, about 20 ms; the next one that arrives goes on from there.
+enum { CATCH_UP_MAX = 4096 };
 static void catch_up(const struct receiver *receiver, struct txn *txn, const struct certificate *signer, uint32_t feed_id,
                      struct feed_state *state)
 {
@@ -216,10 +216,13 @@ static void store_next(const struct receiver *receiver, struct txn *txn, struct 
     const struct header *header = &arrival->decoded;
     struct feed_claim claim = {.first = header->first, .count = header->count, .header = header->hash, .prev = header->prev};
     bool behind = state->bodies < state->next;
+    uint64_t before = state->bodies;
     feed_extend(state, &claim, take_body, right);
     catch_up(receiver, txn, &arrival->signer, feed_id, state);
     arrival->caught_up = behind && state->bodies == state->next;
     feed_write(txn, feed_id, state);
+    if (behind && state->bodies > before)
+        waiting_bodies_came(receiver, txn, feed_id, arrival->received_ms);
     route_batch(txn, &receiver->place, header, &arrival->signer, position, take_body, grown);
     if (take_body)
         give_receipt(receiver, txn, arrival, position);
@@ -238,9 +241,12 @@ void receive_body(const struct receiver *receiver, struct txn *txn, struct arriv
     if (verdict == VERDICT_DEFERRED)
         deferred_add(txn, reason, position);
     bool behind = state->bodies < state->next;
+    uint64_t before = state->bodies;
     catch_up(receiver, txn, &arrival->signer, feed_id, state);
     arrival->caught_up = behind && state->bodies == state->next;
     feed_write(txn, feed_id, state);
+    if (behind && state->bodies > before)
+        waiting_bodies_came(receiver, txn, feed_id, arrival->received_ms);
     route_batch(txn, &receiver->place, &arrival->decoded, &arrival->signer, position, true, grown);
     give_receipt(receiver, txn, arrival, position);
 }

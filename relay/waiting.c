@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "envelope.pb-c.h"
 #include "link.pb-c.h"
 #include "relay/quarantine.h"
 #include "relay/receipt.h"
@@ -17,11 +18,20 @@ static bool is(const char *text, const char *what) { return strncmp(text, what, 
 
 bool waiting_is_behind(const char *reason) { return is(reason, FEED " "); }
 
-bool waiting_holds(struct txn *txn, uint32_t feed, uint64_t position, char *ret_reason)
+static bool lacks_body_before(struct txn *txn, uint32_t feed, uint64_t first)
+{
+    struct feed_key key;
+    struct feed_state state;
+    return feed_read(txn, feed, &key, &state) && key.lane == SANJI__LANE__AGGREGATE && key.audience == SANJI__AUDIENCE__UP &&
+           state.bodies < first;
+}
+
+bool waiting_holds(struct txn *txn, uint32_t feed, uint64_t first, uint64_t position, char *ret_reason)
 {
     struct deferred from = {0}, found;
     name(ROW, feed, from.waits_for);
-    if (!deferred_seek(txn, &from, from.waits_for, &found) || found.position >= position)
+    bool damaged = deferred_seek(txn, &from, from.waits_for, &found) && found.position < position;
+    if (!damaged && !lacks_body_before(txn, feed, first))
         return false;
     name(FEED, feed, ret_reason);
     return true;
@@ -51,7 +61,7 @@ static void judge(const struct receiver *receiver, struct txn *txn, uint64_t pos
     }
     if (!journal_read(txn, position, &row))
         return;
-    if (waiting_holds(txn, row.feed, position, behind)) {
+    if (waiting_holds(txn, row.feed, row.first, position, behind)) {
         deferred_add(txn, behind, position);
         return;
     }
@@ -90,6 +100,13 @@ void waiting_take_up(const struct receiver *receiver, struct txn *txn, const cha
     buffer_finish(&positions);
 }
 
+void waiting_bodies_came(const struct receiver *receiver, struct txn *txn, uint32_t feed, uint64_t now_ms)
+{
+    char behind[REASON_MAX + 1];
+    name(FEED, feed, behind);
+    waiting_take_up(receiver, txn, behind, behind, now_ms);
+}
+
 enum verdict waiting_verdict(struct txn *txn, uint64_t position, const struct batch_row *hint, char ret_reason[REASON_MAX + 1])
 {
     struct deferred waits = {0};
@@ -105,7 +122,6 @@ void waiting_mended(const struct receiver *receiver, struct txn *txn, uint32_t f
 {
     struct deferred known = {.position = position}, unknown = {ROW, position};
     struct batch_row row;
-    char behind[REASON_MAX + 1];
     name(ROW, feed, known.waits_for);
     bool waited = deferred_remove(txn, &known);
     waited |= deferred_remove(txn, &unknown);
@@ -113,6 +129,5 @@ void waiting_mended(const struct receiver *receiver, struct txn *txn, uint32_t f
         return;
     if (row.verdict == VERDICT_DEFERRED)
         judge(receiver, txn, position, now_ms);
-    name(FEED, feed, behind);
-    waiting_take_up(receiver, txn, behind, behind, now_ms);
+    waiting_bodies_came(receiver, txn, feed, now_ms);
 }

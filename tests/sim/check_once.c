@@ -1,5 +1,6 @@
 // Exactly once: no place of a feed is applied twice at one station, whatever was sent, lost, repeated or run again; and at rest as many
 // were applied as batches came with their bodies.
+#include "relay/waiting.h"
 #include "tests/sim/check.h"
 #include "tests/sim/memory.h"
 
@@ -81,7 +82,9 @@ static void rest(struct site *site)
     struct batch_row row;
     uint64_t bodies = 0;
     for (uint64_t position = 1; journal_read(txn, position, &row); position++)
-        bodies += row.body.size > 0 && !station_equal(&row.from, &here);
+        // What waits for a body before it, which a liar keeps, is not judged; check_arrived.c knows what should have come.
+        bodies += row.body.size > 0 && !station_equal(&row.from, &here) &&
+                  !(row.verdict == VERDICT_DEFERRED && waiting_is_behind(row.reason));
     txn_abort(txn);
     uint64_t count = sets ? sets[site->index].count : 0;
     if (bodies != count)

@@ -264,6 +264,35 @@ static void fault_10_a_rotten_row_goes_on_waiting(void **state)
 }
 
 // What comes from above is judged by itself: a newer document does not wait for the announcement of an older one.
+// A statement's body comes after what its station said later: all is judged in the order it was said.
+static void fault_33_figures_wait_for_a_body_before_them(void **state)
+{
+    struct bench *bench = *state;
+    struct pen pen, cases;
+    struct arrival whole, header;
+    pen_init(&pen, village, FIGURES, UP, NULL);
+    pen_sign(&pen, 1, "1", village, STREAM_UP, &whole);
+    arrival_copy(&whole, false, &header);
+    assert_int_equal(bench_receive(bench, &header), RECEIVED_BODILESS);
+    take(bench, &pen, "1", NULL);
+    take(bench, &pen, "2", NULL);
+    pen_init(&cases, village, SANJI__LANE__CASE, UP, NULL);
+    pen_sign(&cases, 1, "1", village, STREAM_UP, &header);
+    struct arrival header_of_case;
+    arrival_copy(&header, false, &header_of_case);
+    assert_int_equal(bench_receive(bench, &header_of_case), RECEIVED_BODILESS);
+    take(bench, &cases, "1", NULL);
+    assert_string_equal(told, "5 "); // a case waits for no other
+    row_is(bench, 2, VERDICT_DEFERRED, "feed 00000001");
+    row_is(bench, 3, VERDICT_DEFERRED, "feed 00000001");
+    assert_int_equal(bench_receive(bench, &whole), RECEIVED);
+    assert_string_equal(told, "5 1 2 ");
+    row_is(bench, 3, VERDICT_DEFERRED, "month 2");
+    month_comes(bench, '2');
+    assert_string_equal(told, "5 1 2 3 ");
+    arrival_finish(&header);
+}
+
 static void what_goes_down_waits_for_no_other(void **state)
 {
     struct bench *bench = *state;
@@ -291,6 +320,7 @@ int main(void)
         WAITING_TEST(fault_10_two_rotten_rows_of_one_feed),
         WAITING_TEST(fault_10_one_behind_rots_as_well),
         WAITING_TEST(fault_10_a_rotten_row_goes_on_waiting),
+        WAITING_TEST(fault_33_figures_wait_for_a_body_before_them),
         WAITING_TEST(what_goes_down_waits_for_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
