@@ -3,15 +3,18 @@
 A benchmark is a module NAME.py in this folder with
 
     WHAT = "one line"               # for the table's heading
-    TARGETS = ["tests/bench/foo"]   # what ninja must build besides node/sanji; may be missing
+    TARGETS = ["tests/bench/bench_foo"]   # what ninja must build besides node/sanji; may be missing
     def run(context): -> list of rows, made by row() and skipped()
 
 The harness (`from harness import Network, ...`) may be imported: the runner has set up what it needs. Its directories lie in
 context.directory, on a real disk, and are removed afterwards.
 """
+import contextlib
 import os
+import shutil
 import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -29,8 +32,8 @@ class Context:
         self.began = time.monotonic()
 
     def tool(self, name):
-        """A program of this folder, as built."""
-        return str(self.build / "tests/bench" / name)
+        """Where bench_NAME is, as built."""
+        return str(self.build / "tests/bench" / f"bench_{name}")
 
     def call(self, *arguments, timeout=600, **more):
         """Runs a program to its end and returns what it printed; its failure is this benchmark's failure."""
@@ -41,7 +44,7 @@ class Context:
 
     def say(self, text):
         """Progress, to stderr."""
-        print(f"   {self.name} {time.monotonic() - self.began:5.1f} s  {text}", file=os.sys.stderr, flush=True)
+        print(f"   {self.name} {time.monotonic() - self.began:5.1f} s  {text}", file=sys.stderr, flush=True)
 
     def note(self, text):
         """A word that belongs below the table."""
@@ -155,3 +158,29 @@ def which(program, *places):
         if os.access(path, os.X_OK):
             return str(path)
     return None
+
+
+# ---- stations
+
+@contextlib.contextmanager
+def network(units, **more):
+    """A Network of the harness, of which nothing is verified at the end: the stores are large, and the suites have done it."""
+    from harness import Network  # needs the environment that the runner sets up
+    net = Network(units, **more)
+    try:
+        yield net
+    finally:
+        net.close(verify=False)
+        shutil.rmtree(net.dir, ignore_errors=True)
+
+
+def county(towns, villages, root="C"):
+    """Rows for Network: a county of so many towns that share so many villages."""
+    codes = [f"{root}{town:02}" for town in range(1, towns + 1)]
+    rows = [(root, "测试县", "county", "")] + [(code, f"{code}镇", "township", root) for code in codes]
+    return rows + [(f"{codes[at % towns]}-{at:04}", f"{at}村", "village", codes[at % towns]) for at in range(villages)]
+
+
+def month(number):
+    """A month number of the store as text: 24312 is 2026-01."""
+    return f"{number // 12}-{number % 12 + 1:02}"
