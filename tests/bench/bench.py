@@ -3,7 +3,7 @@
 A benchmark is a module NAME.py in this folder with
 
     WHAT = "one line"               # for the table's heading
-    TARGETS = ["tests/bench/bench_foo"]   # what ninja must build besides node/sanji; may be missing
+    TARGETS = ["tests/bench/bench_x"] # what ninja must build besides node/sanji; may be missing
     def run(context): -> list of rows, made by row() and skipped()
 
 The harness (`from harness import Network, ...`) may be imported: the runner has set up what it needs. Its directories lie in
@@ -12,6 +12,7 @@ context.directory, on a real disk, and are removed afterwards.
 import contextlib
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -184,3 +185,20 @@ def county(towns, villages, root="C"):
 def month(number):
     """A month number of the store as text: 24312 is 2026-01."""
     return f"{number // 12}-{number % 12 + 1:02}"
+
+
+def timed_start(station):
+    """Starts its node; milliseconds from then until its control socket takes a connection."""
+    began = time.monotonic()
+    station.run(wait=False)
+    probe_path = f"{station.dir}/control.sock"
+    while True:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(probe_path)
+                return 1000 * (time.monotonic() - began)
+            except OSError:
+                pass
+        if station.process.poll() is not None or time.monotonic() - began > 300:
+            raise RuntimeError(f"{station} did not start: {station.tail()}")
+        time.sleep(0.0005)
