@@ -19,6 +19,7 @@ import sys
 import time
 from pathlib import Path
 
+SOURCE = Path(__file__).resolve().parents[2]
 ROUNDS = 3  # unless --rounds says otherwise
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -187,18 +188,22 @@ def month(number):
     return f"{number // 12}-{number % 12 + 1:02}"
 
 
+def listens(path):
+    """Whether a connection to that Unix socket is taken."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+            return True
+        except OSError:
+            return False
+
+
 def timed_start(station):
     """Starts its node; milliseconds from then until its control socket takes a connection."""
     began = time.monotonic()
     station.run(wait=False)
-    probe_path = f"{station.dir}/control.sock"
-    while True:
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(probe_path)
-                return 1000 * (time.monotonic() - began)
-            except OSError:
-                pass
+    while not listens(f"{station.dir}/control.sock"):
         if station.process.poll() is not None or time.monotonic() - began > 300:
             raise RuntimeError(f"{station} did not start: {station.tail()}")
         time.sleep(0.0005)
+    return 1000 * (time.monotonic() - began)
