@@ -3,6 +3,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <zmq.h>
 
@@ -205,25 +207,45 @@ int zeromq_change(void *watch, int *ret_fd)
     return event == ZMQ_EVENT_ACCEPTED ? 1 : event ? -1 : 0;
 }
 
+// Those of the sockets in `among` (bits) that have something to read. Asking clears what their descriptors say.
+static unsigned readable(void *const *sockets, unsigned count, unsigned among)
+{
+    unsigned ready = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int events = 0;
+        size_t size = sizeof events;
+        if (among & 1u << i && zmq_getsockopt(sockets[i], ZMQ_EVENTS, &events, &size) == 0 && events & ZMQ_POLLIN)
+            ready |= 1u << i;
+    }
+    return ready;
+}
+
+// Not zmq_poll(), which asks every socket and the kernel twice before it sleeps, and again before it says that the time is over.
 unsigned zeromq_poll(void *const *sockets, unsigned count, int fd, long timeout_ms)
 {
-    zmq_pollitem_t items[POLL_MAX + 1];
-    unsigned bits[POLL_MAX + 1], ready = 0;
-    int used = 0;
+    struct pollfd fds[POLL_MAX + 1];
+    unsigned bits[POLL_MAX + 1], used = 0, there = 0, woken = 0;
     assert(count <= POLL_MAX);
-    for (unsigned i = 0; i <= count; i++) {
-        void *socket = i < count ? sockets[i] : NULL;
-        if (!socket && (i < count || fd < 0))
+    for (unsigned i = 0; i < count; i++) {
+        fds[used] = (struct pollfd){.events = POLLIN};
+        size_t size = sizeof fds[used].fd;
+        if (!sockets[i] || zmq_getsockopt(sockets[i], ZMQ_FD, &fds[used].fd, &size) != 0)
             continue;
-        bits[used] = 1u << i;
-        items[used++] = (zmq_pollitem_t){.socket = socket, .fd = fd, .events = ZMQ_POLLIN};
+        there |= bits[used++] = 1u << i;
     }
-    if (zmq_poll(items, used, timeout_ms) <= 0)
-        return 0;
-    for (int i = 0; i < used; i++)
-        if (items[i].revents & ZMQ_POLLIN)
-            ready |= bits[i];
-    return ready;
+    unsigned ready = readable(sockets, count, there), of_sockets = used;
+    if (fd >= 0) {
+        fds[used] = (struct pollfd){.fd = fd, .events = POLLIN};
+        bits[used++] = 1u << count;
+    }
+    if (poll(fds, used, ready ? 0 : (int)(timeout_ms < INT_MAX ? timeout_ms : INT_MAX)) <= 0)
+        return ready;
+    for (unsigned i = 0; i < used; i++)
+        if (fds[i].revents)
+            woken |= bits[i];
+    if (used > of_sockets && fds[of_sockets].revents & POLLIN)
+        ready |= 1u << count;
+    return ready | readable(sockets, count, woken & there & ~ready);
 }
 
 void zeromq_keypair(struct public_key *ret_public, struct secret_key *ret_secret)

@@ -70,7 +70,7 @@ int zeromq_fd(struct zeromq_message *message);                           // the 
 enum error_code zeromq_send(void *socket, const uint32_t *id, struct bytes message, struct bytes body, size_t max);
 
 // Waits until one of the sockets (NULL: none there; at most 16), or `fd` (-1: none), has something to read; returns a bit for each that
-// has, `fd` at bit `count`. 0: nothing in time, or a signal. -1: for ever.
+// has, `fd` at bit `count`. 0: nothing in time, a signal, or it was woken for something else. -1: for ever.
 unsigned zeromq_poll(void *const *sockets, unsigned count, int fd, long timeout_ms);
 
 void zeromq_keypair(struct public_key *ret_public, struct secret_key *ret_secret); // CURVE
