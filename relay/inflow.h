@@ -13,7 +13,8 @@ enum {
     INFLOW_LINE_MAX = 32 * 1024 * 1024,
     INFLOW_ALL_MAX = 256 * 1024 * 1024, // bytes of all: four times the pool that all children together have credit for
     INFLOW_SOME = 4 * 1024 * 1024,      // bytes of one connection: from here on it is looked at often
-    INFLOW_LOOK_MS = 250,               // else: four times a second for some microseconds, and on loopback 50 MiB come meanwhile
+    INFLOW_LOOK_MS = 250,               // else: four times a second for some microseconds, and on loopback 50 MiB come meanwhile;
+    INFLOW_LOOK_WORK_MS = 20,           // not before the process has worked so long since (pulse.h): 20 MiB cost that much
     INFLOW_LOOK_SOON_MS = 50,           // a gigabit line brings 6 MiB meanwhile
 };
 

@@ -92,6 +92,8 @@ static enum served serve_wake(struct transport *transport, struct transport_even
     uint64_t times;
     if (read(transport->wake_fd, &times, sizeof times) != (ssize_t)sizeof times)
         return SERVED_NOTHING;
+    if (!atomic_exchange(&transport->woken, false))
+        return SERVED_INSIDE;
     *ret = (struct transport_event){.type = TRANSPORT_WOKEN};
     return SERVED_EVENT;
 }
@@ -168,13 +170,22 @@ bool transport_wait(struct transport *transport, int timeout_ms, struct transpor
     return false;
 }
 
-void transport_wake(struct transport *transport)
+static void wake(struct transport *transport, atomic_bool *why)
 {
     int saved = errno;
     uint64_t one = 1;
+    atomic_store(why, true);
     ssize_t written = write(transport->wake_fd, &one, sizeof one); // fails only when the counter is full: it is awake then
     (void)written;
     errno = saved;
+}
+
+void transport_wake(struct transport *transport) { wake(transport, &transport->woken); }
+
+static void on_beat(void *context)
+{
+    struct transport *transport = context;
+    wake(transport, &transport->beaten);
 }
 
 // ---- what is sent ----------------------------------------------------------------------------------------------------------------
@@ -307,6 +318,7 @@ enum error_code transport_create(const struct transport_config *config, struct t
     zeromq_message_init(&transport->message);
     transport->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     transport->context = transport->wake_fd < 0 ? NULL : zeromq_context();
+    transport->pulse = transport->context ? pulse_start(INFLOW_LOOK_WORK_MS, on_beat, transport) : NULL;
     enum error_code code = transport->context ? start_listening(transport, error) : zeromq_error(error);
     transport->config.listen = transport->config.join = NULL; // the caller's
     if (code == OK)
@@ -321,6 +333,7 @@ void transport_destroy(struct transport *transport)
     void *no_watch = NULL;
     if (!transport)
         return;
+    pulse_stop(transport->pulse);
     for (unsigned dial = 0; dial < TRANSPORT_DIALS; dial++)
         transport_hangup(transport, dial);
     transport_close_source(transport, SOURCE_LINK, SOURCE_LINK_WATCH);

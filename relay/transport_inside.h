@@ -4,9 +4,11 @@
 #include "relay/gate.h"
 #include "relay/inflow.h"
 #include "relay/listener.h"
+#include "relay/pulse.h"
 #include "relay/transport.h"
 #include "relay/zeromq.h"
 
+#include <stdatomic.h>
 #include <time.h>
 
 enum source {
@@ -30,6 +32,8 @@ struct transport {
     void *context;
     void *sockets[SOURCE_SOCKETS]; // NULL: not there
     int wake_fd;
+    atomic_bool woken, beaten; // why: transport_wake(), the pulse
+    struct pulse *pulse;       // NULL: there is none, the clock does
 
     unsigned ready, turn; // sources that may have something, and what is left of the current one's turn
     enum source current;
@@ -41,7 +45,7 @@ struct transport {
 
     struct inflow inflow, knocks;  // of links, both ways; of the join endpoint
     int dial_fds[TRANSPORT_DIALS]; // -1: none
-    uint64_t look_ms;              // at it; UINT64_MAX: nothing to look at
+    uint64_t look_ms, looked_ms;   // at it, next; UINT64_MAX: at the next beat, if there is anything. The last time
 
     struct room room;
     bool changed;             // connections came or went since the last count

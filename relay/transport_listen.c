@@ -132,16 +132,22 @@ static void tend_join(struct transport *transport, uint64_t now)
         (void)transport_open_join(transport); // should it fail, the next tick tries again
 }
 
-// Cuts who brings a message without an end.
+// Cuts who brings a message without an end. While all are quiet a look is due only after a beat, and INFLOW_LOOK_MS after the last one.
 static void tend_links(struct transport *transport, uint64_t now)
 {
     if (transport->inflow.count == 0 && transport->knocks.count == 0) {
         transport->look_ms = UINT64_MAX;
-    } else if (transport->look_ms == UINT64_MAX || now >= transport->look_ms) {
-        unsigned links_ms, knocks_ms;
-        transport->counts.endless += inflow_look(&transport->inflow, &links_ms) + inflow_look(&transport->knocks, &knocks_ms);
-        transport->look_ms = now + (links_ms < knocks_ms ? links_ms : knocks_ms);
+        return;
     }
+    if (transport->look_ms == UINT64_MAX && (atomic_exchange(&transport->beaten, false) || !transport->pulse))
+        transport->look_ms = transport->looked_ms + INFLOW_LOOK_MS;
+    if (now < transport->look_ms)
+        return;
+    unsigned links_ms, knocks_ms;
+    transport->counts.endless += inflow_look(&transport->inflow, &links_ms) + inflow_look(&transport->knocks, &knocks_ms);
+    unsigned again_ms = links_ms < knocks_ms ? links_ms : knocks_ms;
+    transport->looked_ms = now;
+    transport->look_ms = again_ms < INFLOW_LOOK_MS ? now + again_ms : UINT64_MAX;
 }
 
 void transport_tend(struct transport *transport)
