@@ -16,6 +16,7 @@ struct reading {
     struct cursor *groups, *cells, *below;
     int64_t *memory;
     bool *stated;
+    uint32_t *members; // [combination][dim]
     bool overflow;
 };
 
@@ -61,16 +62,19 @@ static void read_stated(struct reading *reading, const struct measure *measure, 
     }
 }
 
-static void add_cells(struct reading *reading, const struct measure *measure, uint32_t base, const struct cells *cells, int64_t *sums)
+// False: the row is damaged.
+static bool add_cells(struct reading *reading, const struct measure *measure, uint32_t base, struct cells_reader *cells, int64_t *sums)
 {
-    for (uint64_t set = cells->set; set; set &= set - 1) {
-        unsigned at = (unsigned)__builtin_ctzll(set);
-        uint32_t cell = base + at;
-        if (cell >= measure->indicator->cell_count || measure->map[cell] < 0)
-            continue;
-        int64_t *sum = &sums[measure->map[cell]];
-        reading->overflow |= __builtin_add_overflow(*sum, cells->values[at], sum);
-    }
+    uint32_t count = measure->indicator->cell_count, left = base < count ? count - base : 0;
+    const int32_t *map = left ? measure->map + base : measure->map;
+    bool overflow = false;
+    unsigned at;
+    int64_t value;
+    while (cells_next(cells, &at, &value))
+        if (at < left && map[at] >= 0)
+            overflow |= __builtin_add_overflow(sums[map[at]], value, &sums[map[at]]);
+    reading->overflow |= overflow;
+    return !cells->damaged;
 }
 
 // Adds the cells of one unit's groups, of CELLS or of BELOW. `stated` (of BELOW only): whether anyone below stated the period.
@@ -79,21 +83,25 @@ static void read_cells(struct reading *reading, const struct measure *measure, s
 {
     uint8_t first[GROUP_KEY_SIZE];
     int32_t number;
-    struct cells cells;
+    struct cells_reader cells;
     first_key(measure, unit_id, first);
     for (bool on = cursor_seek(cursor, bytes_of(first, sizeof first)); on; on = cursor_next(cursor)) {
         if (!on_row(cursor, first, measure, &number))
             return;
         struct bytes key = cursor_key(cursor);
-        if (key.size != CHUNK_KEY_SIZE || !cells_decode(key, cursor_value(cursor), &cells)) {
+        bool whole = key.size == CHUNK_KEY_SIZE;
+        uint32_t chunk = whole ? get_be16(key.data + GROUP_KEY_SIZE) : 0, column = column_of(reading->plan, measure, number);
+        if (whole && chunk == CHUNK_STATED && (!stated || stated[column]))
+            continue; // its value would say nothing new
+        whole = whole && cells_open(key, cursor_value(cursor), &cells);
+        if (whole && chunk != CHUNK_STATED)
+            whole = add_cells(reading, measure, chunk * CHUNK_CELLS, &cells, sums + (size_t)column * reading->plan->combinations);
+        if (whole && stated)
+            stated[column] = true; // no row of BELOW is empty: somebody said what is in it
+        if (!whole) {
             txn_fail(reading->plan->view->txn, ERR_CORRUPT, "cells");
             return;
         }
-        uint32_t chunk = get_be16(key.data + GROUP_KEY_SIZE), column = column_of(reading->plan, measure, number);
-        if (chunk != CHUNK_STATED)
-            add_cells(reading, measure, chunk * CHUNK_CELLS, &cells, sums + (size_t)column * reading->plan->combinations);
-        else if (stated)
-            stated[column] = true;
     }
 }
 
@@ -164,10 +172,8 @@ static bool widen(void *column, size_t size)
     return wider != NULL;
 }
 
-static bool rows_room(struct rows *rows)
+static bool rows_grow(struct rows *rows)
 {
-    if (rows->count < rows->capacity)
-        return true;
     size_t capacity = rows->capacity ? (size_t)rows->capacity * 2 : 512;
     if (!widen(&rows->indicator, capacity * sizeof *rows->indicator) || !widen(&rows->unit, capacity * sizeof *rows->unit) ||
         !widen(&rows->period, capacity * sizeof *rows->period) || !widen(&rows->flags, capacity * sizeof *rows->flags) ||
@@ -177,6 +183,8 @@ static bool rows_room(struct rows *rows)
     rows->capacity = (uint32_t)capacity;
     return true;
 }
+
+static bool rows_room(struct rows *rows) { return rows->count < rows->capacity || rows_grow(rows); }
 
 void rows_finish(struct rows *rows)
 {
@@ -212,72 +220,101 @@ struct figure {
     bool shown;
 };
 
+// What a column's figures have in common.
+struct column {
+    const struct sums *sums;
+    const struct asked *asked;
+    uint32_t flags; // of what was stated
+    bool itself;
+};
+
 static bool total(const struct sums *sums, size_t at, bool itself, int64_t *ret)
 {
     *ret = sums->own[at];
     return !itself && __builtin_add_overflow(*ret, sums->below[at], ret);
 }
 
-static struct figure figure_at(struct reading *reading, const struct asked *asked, uint32_t column, size_t at, bool itself)
+static struct column column_init(const struct reading *reading, const struct asked *asked, uint32_t at, bool itself)
 {
     const struct sums *sums = reading->parts;
-    struct figure figure = {.flags = itself ? FIGURE_ITSELF : 0};
-    int64_t first, second = 0;
-    reading->overflow |= total(&sums[0], at, itself, &first);
-    if (asked->part_count == 1) {
-        bool stated = sums[0].own_stated[column], any = stated || (!itself && sums[0].below_stated[column]);
-        figure.own = sums[0].own[at];
-        figure.subtree = first;
-        figure.flags |= (stated ? 0 : FIGURE_NOT_OWN) | (any ? 0 : FIGURE_NONE);
-        figure.shown = figure.own != 0 || figure.subtree != 0;
-        return figure;
-    }
-    reading->overflow |= total(&sums[1], at, itself, &second);
-    figure.flags |= FIGURE_RATIO;
-    if (!ratio(sums[0].own[at], sums[1].own[at], &figure.own))
+    bool stated = sums[0].own_stated[at], any = stated || (!itself && sums[0].below_stated[at]);
+    struct column column = {.sums = sums, .asked = asked, .flags = itself ? FIGURE_ITSELF : 0, .itself = itself};
+    column.flags |= asked->part_count == 1 ? (stated ? 0 : FIGURE_NOT_OWN) | (any ? 0 : FIGURE_NONE) : FIGURE_RATIO;
+    return column;
+}
+
+static struct figure ratio_at(struct reading *reading, const struct column *column, size_t at)
+{
+    const struct sums *num = &column->sums[0], *den = &column->sums[1];
+    struct figure figure = {.flags = column->flags};
+    int64_t first, second;
+    reading->overflow |= total(num, at, column->itself, &first);
+    reading->overflow |= total(den, at, column->itself, &second);
+    if (!ratio(num->own[at], den->own[at], &figure.own))
         figure.flags |= FIGURE_NOT_OWN;
     if (!ratio(first, second, &figure.subtree))
         figure.flags |= FIGURE_NONE;
-    figure.shown = first != 0 || second != 0 || sums[0].own[at] != 0 || sums[1].own[at] != 0;
+    figure.shown = first != 0 || second != 0 || num->own[at] != 0 || den->own[at] != 0;
     return figure;
 }
 
-static void put_row(const struct plan *plan, struct rows *rows, uint32_t indicator, uint32_t unit, uint32_t column, uint32_t combination,
-                    const struct figure *figure)
+static struct figure figure_at(struct reading *reading, const struct column *column, size_t at)
 {
-    uint32_t at = rows->count++;
+    if (column->asked->part_count > 1)
+        return ratio_at(reading, column, at);
+    struct figure figure = {.own = column->sums[0].own[at], .flags = column->flags};
+    reading->overflow |= total(&column->sums[0], at, column->itself, &figure.subtree);
+    figure.shown = figure.own != 0 || figure.subtree != 0;
+    return figure;
+}
+
+// Whose place in `rows` is there.
+static void put_row(const struct reading *reading, struct rows *rows, uint32_t indicator, uint32_t unit, uint32_t column,
+                    uint32_t combination, const struct figure *figure)
+{
+    uint32_t at = rows->count++, dims = rows->dim_count;
     rows->indicator[at] = indicator;
     rows->unit[at] = unit;
     rows->period[at] = column;
     rows->flags[at] = figure->flags;
     rows->own[at] = figure->own;
     rows->subtree[at] = figure->subtree;
-    for (uint32_t i = 0; i < rows->dim_count; i++)
-        rows->members[(size_t)at * rows->dim_count + i] = plan_member(plan, combination, i);
+    for (uint32_t i = 0; i < dims; i++)
+        rows->members[(size_t)at * dims + i] = reading->members[(size_t)combination * dims + i];
 }
 
-static bool put_column(struct reading *reading, struct rows *rows, uint32_t indicator, uint32_t unit, uint32_t column)
+static bool put_column(struct reading *reading, struct rows *rows, uint32_t indicator, uint32_t unit, uint32_t at)
 {
     const struct plan *plan = reading->plan;
-    const struct asked *asked = &plan->asked[indicator];
-    bool itself = plan->by_unit && plan->units[unit] == plan->unit;
+    const struct column column = column_init(reading, &plan->asked[indicator], at, plan->by_unit && plan->units[unit] == plan->unit);
     uint32_t before = rows->count;
-    size_t first = (size_t)column * plan->combinations;
+    size_t first = (size_t)at * plan->combinations;
     for (uint32_t combination = 0; combination < plan->combinations; combination++) {
-        struct figure figure = figure_at(reading, asked, column, first + combination, itself);
+        struct figure figure = figure_at(reading, &column, first + combination);
         if (plan->dim_count > 0 && !figure.shown)
             continue;
         if (!rows_room(rows))
             return false;
-        put_row(plan, rows, indicator, unit, column, combination, &figure);
+        put_row(reading, rows, indicator, unit, at, combination, &figure);
     }
     if (rows->count > before)
         return true;
     if (!rows_room(rows))
         return false;
-    struct figure nothing = figure_at(reading, asked, column, first, itself); // all zero; its flags say why
-    put_row(plan, rows, indicator, unit, column, 0, &nothing);
+    struct figure nothing = figure_at(reading, &column, first); // all zero; its flags say why
+    put_row(reading, rows, indicator, unit, at, 0, &nothing);
     return true;
+}
+
+// The members of each combination, found once.
+static bool list_members(struct reading *reading)
+{
+    const struct plan *plan = reading->plan;
+    reading->members = malloc(((size_t)plan->combinations * plan->dim_count + 1) * sizeof *reading->members);
+    for (uint32_t combination = 0; reading->members && combination < plan->combinations; combination++)
+        for (uint32_t i = 0; i < plan->dim_count; i++)
+            reading->members[(size_t)combination * plan->dim_count + i] = plan_member(plan, combination, i);
+    return reading->members != NULL;
 }
 
 static bool reading_init(struct reading *reading, const struct plan *plan)
@@ -294,7 +331,7 @@ static bool reading_init(struct reading *reading, const struct plan *plan)
     reading->groups = cursor_open(plan->view->txn, TABLE_GROUPS);
     reading->cells = cursor_open(plan->view->txn, TABLE_CELLS);
     reading->below = cursor_open(plan->view->txn, TABLE_BELOW);
-    return reading->memory && reading->stated;
+    return reading->memory && reading->stated && list_members(reading);
 }
 
 static void reading_finish(struct reading *reading)
@@ -304,6 +341,7 @@ static void reading_finish(struct reading *reading)
     cursor_close(reading->below);
     free(reading->memory);
     free(reading->stated);
+    free(reading->members);
 }
 
 static enum error_code read_indicator(struct reading *reading, struct rows *rows, uint32_t indicator, struct error *error)

@@ -12,16 +12,15 @@ struct id_rows {
 static bool id_rows_find(struct id_rows *rows, uint32_t id)
 {
     uint8_t key[4];
-    put_be32(key, id);
     for (int tries = 0; rows->on && tries < 2; tries++) {
         struct bytes at = cursor_key(rows->cursor);
-        int order = at.size >= 4 ? memcmp(at.data, key, 4) : -1;
-        if (order == 0)
+        if (at.size >= 4 && get_be32(at.data) == id)
             return true;
-        if (order > 0)
+        if (at.size >= 4 && get_be32(at.data) > id)
             break;
         rows->on = cursor_next(rows->cursor);
     }
+    put_be32(key, id);
     rows->on = cursor_seek(rows->cursor, bytes_of(key, sizeof key));
     return rows->on && cursor_key(rows->cursor).size >= 4 && memcmp(cursor_key(rows->cursor).data, key, 4) == 0;
 }

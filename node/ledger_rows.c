@@ -187,7 +187,7 @@ static uint8_t *put_value(uint8_t *p, int64_t value)
     return p;
 }
 
-static const uint8_t *take_value(const uint8_t *p, const uint8_t *end, int64_t *ret)
+const uint8_t *cells_take_value(const uint8_t *p, const uint8_t *end, int64_t *ret)
 {
     uint64_t zigzag = 0;
     for (unsigned shift = 0; shift < 70 && p < end; shift += 7) {
@@ -215,24 +215,27 @@ size_t cells_encode(struct bytes key, const struct cells *cells, uint8_t ret[CHU
     return size;
 }
 
-bool cells_decode(struct bytes key, struct bytes row, struct cells *ret)
+bool cells_open(struct bytes key, struct bytes row, struct cells_reader *ret)
 {
     if (row.size < ROW_SUM_SIZE + 2 || !row_whole(key, row, row.size))
         return false;
+    *ret = (struct cells_reader){.at = row.data + ROW_SUM_SIZE, .end = row.data + row.size, .last = -1};
+    return true;
+}
+
+bool cells_decode(struct bytes key, struct bytes row, struct cells *ret)
+{
+    struct cells_reader reader;
+    unsigned cell;
+    int64_t value;
+    if (!cells_open(key, row, &reader))
+        return false;
     ret->set = 0;
-    const uint8_t *p = row.data + ROW_SUM_SIZE, *end = row.data + row.size;
-    int last = -1;
-    while (p < end) {
-        unsigned cell = *p++;
-        if (cell >= CHUNK_CELLS || (int)cell <= last)
-            return false;
-        last = (int)cell;
-        p = take_value(p, end, &ret->values[cell]);
-        if (!p || ret->values[cell] == 0)
-            return false;
+    while (cells_next(&reader, &cell, &value)) {
+        ret->values[cell] = value;
         ret->set |= UINT64_C(1) << cell;
     }
-    return true;
+    return !reader.damaged;
 }
 
 // ---- reading

@@ -52,6 +52,33 @@ void group_row_encode(struct bytes key, const struct group_state *state, uint8_t
 bool group_row_decode(struct bytes key, struct bytes row, struct group_state *ret);
 size_t cells_encode(struct bytes key, const struct cells *cells, uint8_t ret[CHUNK_ROW_MAX]);
 bool cells_decode(struct bytes key, struct bytes row, struct cells *ret);
+// The same, cell by cell, for who adds them up: cells_next() gives them ascending, and false at the end; `damaged` says whether it is one.
+struct cells_reader {
+    const uint8_t *at, *end;
+    int last;
+    bool damaged;
+};
+bool cells_open(struct bytes key, struct bytes row, struct cells_reader *ret); // false: damaged
+const uint8_t *cells_take_value(const uint8_t *at, const uint8_t *end, int64_t *ret);
+static inline bool cells_next(struct cells_reader *reader, unsigned *ret_cell, int64_t *ret_value)
+{
+    if (reader->at == reader->end)
+        return false;
+    unsigned cell = *reader->at++;
+    if (reader->at < reader->end && *reader->at < 0x80) { // one byte: most of what villages count
+        *ret_value = *reader->at >> 1 ^ -(*reader->at & 1);
+        reader->at++;
+    } else {
+        reader->at = cells_take_value(reader->at, reader->end, ret_value);
+    }
+    if (!reader->at || cell >= CHUNK_CELLS || (int)cell <= reader->last || *ret_value == 0) {
+        reader->damaged = true;
+        return false;
+    }
+    reader->last = (int)cell;
+    *ret_cell = cell;
+    return true;
+}
 void heard_row_encode(struct bytes key, const struct heard_row *heard, uint8_t ret[HEARD_ROW_SIZE]);
 bool heard_row_decode(struct bytes key, struct bytes row, struct heard_row *ret);
 void complete_row_encode(struct bytes key, const struct complete_row *complete, uint8_t ret[COMPLETE_ROW_SIZE]);
