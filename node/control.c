@@ -111,8 +111,12 @@ static enum error_code send_frame(const struct wire *wire, struct bytes message,
         return error_set(error, ERR_LIMIT, "%s", tr("the message is larger than 64 MiB", "消息超过 64 MiB"));
     uint8_t head[4];
     put_be32(head, (uint32_t)message.size);
-    enum error_code code = wire_write(wire, head, sizeof head, error);
-    return code == OK ? wire_write(wire, message.data, message.size, error) : code;
+    struct iovec parts[] = {{head, sizeof head}, {(void *)(uintptr_t)message.data, message.size}};
+    struct msghdr both = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t n = sendmsg(wire->fd, &both, MSG_NOSIGNAL | MSG_DONTWAIT); // at once, so that the reader is woken once
+    size_t sent = n > 0 ? (size_t)n : 0, of_head = sent < sizeof head ? sent : sizeof head;
+    enum error_code code = wire_write(wire, head + of_head, sizeof head - of_head, error); // what is left, and why if that is all
+    return code == OK ? wire_write(wire, message.data + (sent - of_head), message.size - (sent - of_head), error) : code;
 }
 
 static enum error_code receive_size(const struct wire *wire, uint32_t *ret, struct error *error)
@@ -128,7 +132,8 @@ static enum error_code receive_size(const struct wire *wire, uint32_t *ret, stru
 }
 
 // `pending` counts what has arrived, not what was claimed, over all connections; NULL: nobody counts. The caller takes ret->size off again.
-static enum error_code receive_body(const struct wire *wire, uint32_t size, _Atomic size_t *pending, struct buffer *ret, struct error *error)
+static enum error_code receive_body(const struct wire *wire, uint32_t size, _Atomic size_t *pending, struct buffer *ret,
+                                    struct error *error)
 {
     while (size > 0) {
         uint32_t part = size < CHUNK ? size : CHUNK;
