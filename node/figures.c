@@ -161,6 +161,17 @@ static void put_rows(const struct rows *rows, Sanji__FiguresReply *reply)
     reply->subtree = rows->subtree;
 }
 
+// The columns are most of an answer, and to ask for their size takes as long as to write them: room is made for the largest.
+static void pack_with_rows(const struct rows *rows, Sanji__Reply *reply, struct buffer *ret)
+{
+    enum { U32_MAX = 5, I64_MAX = 10, FRAMES = 10 * 11 }; // bytes of the longest varints; of the columns' and the messages' tags and sizes
+    size_t most = sanji__reply__get_packed_size(reply) + FRAMES + (size_t)rows->count * ((4 + rows->dim_count) * U32_MAX + 2 * I64_MAX);
+    put_rows(rows, reply->figures);
+    uint8_t *place = buffer_extend(ret, most);
+    if (place)
+        ret->size -= most - sanji__reply__pack(reply, place);
+}
+
 static enum error_code put_reply(const struct plan *plan, const struct rows *rows, Sanji__Freshness *freshness, struct arena *arena,
                                  struct buffer *ret, struct error *error)
 {
@@ -168,14 +179,13 @@ static enum error_code put_reply(const struct plan *plan, const struct rows *row
     if (!put_indicators(plan, arena, &figures) || !put_units(plan, arena, &figures) || !put_periods(plan, arena, &figures) ||
         !put_dimensions(plan, arena, &figures))
         return error_set(error, ERR_MEMORY, tr("figures", "指标"));
-    put_rows(rows, &figures);
     figures.freshness = freshness;
     figures.by_unit = plan->by_unit || plan->by_tier;
     figures.by_period = plan->by_period;
     Sanji__Reply reply = SANJI__REPLY__INIT;
     reply.reply_case = SANJI__REPLY__REPLY_FIGURES;
     reply.figures = &figures;
-    codec_pack(&reply, ret);
+    pack_with_rows(rows, &reply, ret);
     return ret->failed ? error_set(error, ERR_MEMORY, tr("figures", "指标")) : OK;
 }
 
