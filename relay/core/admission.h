@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-    ADMISSION_MIN = 64 * 1024,       // bytes: what a live peer gets while the pool lasts
+    ADMISSION_MIN = 24 * 1024,       // bytes: what a live peer gets while the pool lasts; 32 MB are enough for 1,300
     ADMISSION_MAX = 4 * 1024 * 1024, // bytes: one peer's most; a second of 32 Mbit/s
 };
 

@@ -6,7 +6,8 @@
 #include "relay/core/link.h"
 
 enum {
-    ADMIT_EVERY_MS = 1000,     // how often credit is moved to links that wait for some
+    ADMIT_EVERY_MS = 1000,     // how often credit is moved to links that wait for some, when there was none to give
+    ADMIT_AGAIN_MS = 20,       // the same when there was more to give than one turn may: 1,300 links in less than two seconds
     ADMIT_IDLE_MS = 1000,      // a link that sent nothing for that long can wait for its next turn
     ADMIT_TURN_MS = 10 * 1000, // and one that has been served for that long lets the next one in
     ADMIT_BATCH = 16,          // links served a turn: bounded updates
@@ -145,15 +146,15 @@ static bool take_one(struct core *core, struct step *step)
 static void admit(struct core *core, struct step *step)
 {
     uint32_t count = core->count, served = 0;
-    bool more = false;
+    bool waits = false, room = true;
     for (uint32_t k = 0; k < count; k++) {
         uint32_t i = (core->give_from + k) % count;
         struct link *link = &core->links[i];
         if (link->state != LINK_LIVE || !link->wants || link->given)
             continue;
-        bool room = served < ADMIT_BATCH && step->updates->count + 4 <= CORE_UPDATES_MAX;
+        room = served < ADMIT_BATCH && step->updates->count + 4 <= CORE_UPDATES_MAX;
         if (!room || (!admission_has_room(&core->admission) && !take_one(core, step)) || !admission_has_room(&core->admission)) {
-            more = true;
+            waits = true;
             core->give_from = i;
             break;
         }
@@ -162,7 +163,7 @@ static void admit(struct core *core, struct step *step)
         note_deadline(core, i);
         served++;
     }
-    core->admit_ms = more || served ? core->now_ms + ADMIT_EVERY_MS : UINT64_MAX;
+    core->admit_ms = !waits && !served ? UINT64_MAX : core->now_ms + (room ? ADMIT_EVERY_MS : ADMIT_AGAIN_MS);
 }
 
 // ---- events

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/core/admission.h"
 #include "tests/trace/world.h"
 
 enum { UP_STREAM = 1, DOWN_ALL_STREAM = 2, DOWN_ONE_STREAM = 3, URGENT_LANE = 1, CONTROL_LANE = 2, CASE_LANE = 3, BULK_LANE = 5 };
@@ -173,7 +174,7 @@ static void overtaken(struct world *world)
 
 static void herd(struct world *world)
 {
-    world_pool(world, 2 * 65536);
+    world_pool(world, 2 * ADMISSION_MIN);
     unsigned top = township(world);
     static const char *const names[] = {"east", "south", "west"};
     unsigned children[3];

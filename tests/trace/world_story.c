@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdarg.h>
 
+#include "relay/core/admission.h"
 #include "tests/trace/world_inside.h"
 
 static const char *const lanes[] = {"urgent", "control", "case", "aggregate", "bulk"};
@@ -98,7 +99,7 @@ void world_describe(const struct message *message, char *text, size_t room)
         if (event->ack.received_position)
             used += snprintf(text + used, room - (size_t)used, ", received %llu to byte %u",
                              (unsigned long long)event->ack.received_position, event->ack.received_offset);
-        if (event->ack.credit_bytes != 65536)
+        if (event->ack.credit_bytes != ADMISSION_MIN)
             snprintf(text + used, room - (size_t)used, ", credit %u", event->ack.credit_bytes);
         break;
     }
