@@ -59,7 +59,10 @@ static void carry_certificates(struct txn *txn, const struct place *place, const
     for (;;) {
         chain[count++] = at.hash;
         bool known_above = stream->stream == SANJI__STREAM__STREAM_UP && hash_equal(&at.hash, &place->self->hash);
-        if (at.root || known_above || count == DEPTH_MAX)
+        bool issued_here = stream->stream == SANJI__STREAM__STREAM_UP && hash_equal(&at.issuer, &place->self->hash);
+        if (issued_here && count < DEPTH_MAX)
+            chain[count++] = at.issuer;
+        if (at.root || known_above || issued_here || count == DEPTH_MAX)
             break;
         struct hash issuer = at.issuer;
         enum object_kind kind;

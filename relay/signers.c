@@ -4,9 +4,13 @@
 
 #include "relay/language.h"
 
+// Places tried for one hash: when two thirds of all are taken, hardly any hash finds none. A miss costs 0.15 ms.
+enum { PROBES = 32 };
+
 struct signers {
     struct hash root;
-    struct certificate *places[SIGNERS_MAX]; // by hash; a newer one takes the place of an older
+    struct certificate *places[SIGNERS_MAX]; // by hash, from its own place on
+    uint32_t reused;                         // counts places taken from another
 };
 
 enum error_code signers_create(const struct hash *root, struct signers **ret, struct error *error)
@@ -28,9 +32,16 @@ void signers_destroy(struct signers *signers)
     free(signers);
 }
 
+// The place that has it; else an empty one, else one to be reused.
 static struct certificate **place(struct signers *signers, const struct hash *hash)
 {
-    return &signers->places[(hash->bytes[0] | (size_t)hash->bytes[1] << 8) % SIGNERS_MAX];
+    size_t first = hash->bytes[0] | (size_t)hash->bytes[1] << 8;
+    for (size_t i = 0; i < PROBES; i++) {
+        struct certificate **at = &signers->places[(first + i) % SIGNERS_MAX];
+        if (!*at || hash_equal(&(*at)->hash, hash))
+            return at;
+    }
+    return &signers->places[(first + signers->reused++ % PROBES) % SIGNERS_MAX];
 }
 
 static bool load(struct txn *txn, const struct hash *hash, struct bytes *ret_wire, struct certificate *ret)
@@ -40,32 +51,21 @@ static bool load(struct txn *txn, const struct hash *hash, struct bytes *ret_wir
            hash_equal(&ret->hash, hash);
 }
 
-// Whether the chain of `certificate` leads to the pinned root, every signature checked.
-static bool leads_to_root(const struct signers *signers, struct txn *txn, struct bytes wire, const struct certificate *certificate)
+// As signers_find(), for the issuer so many tiers above the one asked for.
+static const struct certificate *find(struct signers *signers, struct txn *txn, const struct hash *hash, unsigned tiers)
 {
-    struct certificate at = *certificate;
-    for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
-        if (at.root)
-            return hash_equal(&at.hash, &signers->root) && certificate_check(wire, &at, NULL, NULL) == OK;
-        struct certificate issuer;
-        struct bytes issuer_wire;
-        if (!load(txn, &at.issuer, &issuer_wire, &issuer) || certificate_check(wire, &at, &issuer, NULL) != OK)
-            return false;
-        at = issuer;
-        wire = issuer_wire;
-    }
-    return false;
-}
-
-const struct certificate *signers_find(struct signers *signers, struct txn *txn, const struct hash *hash)
-{
-    struct certificate **at = place(signers, hash);
+    struct certificate **at = place(signers, hash), found;
+    struct bytes wire;
     if (*at && hash_equal(&(*at)->hash, hash))
         return *at;
-    struct certificate found;
-    struct bytes wire;
-    if (!load(txn, hash, &wire, &found) || !leads_to_root(signers, txn, wire, &found))
+    if (tiers == DEPTH_MAX || !load(txn, hash, &wire, &found))
         return NULL;
+    const struct certificate *issuer = found.root ? NULL : find(signers, txn, &found.issuer, tiers + 1);
+    if (found.root ? !hash_equal(hash, &signers->root) : !issuer)
+        return NULL;
+    if (certificate_check(wire, &found, issuer, NULL) != OK)
+        return NULL;
+    at = place(signers, hash); // the issuer may have taken the first
     if (!*at)
         *at = calloc(1, sizeof **at);
     if (!*at) {
@@ -74,6 +74,11 @@ const struct certificate *signers_find(struct signers *signers, struct txn *txn,
     }
     **at = found;
     return *at;
+}
+
+const struct certificate *signers_find(struct signers *signers, struct txn *txn, const struct hash *hash)
+{
+    return find(signers, txn, hash, 0);
 }
 
 enum error_code signers_admit(struct signers *signers, struct txn *txn, struct bytes wire, struct certificate *ret, struct error *error)

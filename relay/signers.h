@@ -3,7 +3,7 @@
 #pragma once
 #include "relay/journal.h"
 
-enum { SIGNERS_MAX = 2048 }; // one county's stations and some; 0.8 MB when all are used. Beyond it the oldest place is reused.
+enum { SIGNERS_MAX = 2048 }; // one county's stations and some; 0.8 MB when all are used. Beyond it places are reused.
 
 struct signers;
 // `root`: hash of the pinned root record, copied. ERR_MEMORY; `ret` is the caller's, for signers_destroy().
