@@ -1,7 +1,6 @@
 // Waits until the journal of a station's store has grown by a number of batches: looks into the store, and costs the node nothing.
-//   held DIR                  prints how many batches there are
-//   held DIR BATCHES SECONDS  waits until there are so many, or that long; prints {"batches", "seconds", "moved"}: how long it took, and
-//                             when the first of them came
+//   held DIR                  prints how many batches there are, and how many entries of them were applied
+//   held DIR BATCHES SECONDS  says "waits", waits until there are so many, or that long, and says when they were (CLOCK_MONOTONIC)
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +23,18 @@ static uint64_t batches(struct store *store)
     return end;
 }
 
+// Entries of batches whose verdict is that they count.
+static uint64_t applied(struct store *store)
+{
+    struct txn *txn = txn_begin(store, false, NULL);
+    struct batch_row row;
+    uint64_t sum = 0;
+    for (uint64_t position = 1; txn && journal_read(txn, position, &row); position++)
+        sum += row.verdict == VERDICT_APPLIED ? row.count : 0;
+    txn_abort(txn);
+    return sum;
+}
+
 int main(int count, char **arguments)
 {
     struct store *store;
@@ -36,17 +47,17 @@ int main(int count, char **arguments)
         fprintf(stderr, "held: %s\n", error.detail);
         return 1;
     }
-    uint64_t began = monotonic_ms(), first = batches(store), now = first, moved = 0;
-    uint64_t wanted = count == 4 ? strtoull(arguments[2], NULL, 10) : 0,
-             until = count == 4 ? began + strtoull(arguments[3], NULL, 10) * 1000 : 0;
-    while (now < wanted && monotonic_ms() < until) {
-        usleep(LOOK_US);
-        now = batches(store);
-        if (!moved && now != first)
-            moved = monotonic_ms() - began;
+    uint64_t now = batches(store);
+    if (count == 2) {
+        printf("{\"batches\": %" PRIu64 ", \"applied\": %" PRIu64 "}\n", now, applied(store));
+    } else {
+        uint64_t wanted = strtoull(arguments[2], NULL, 10), until = monotonic_ms() + strtoull(arguments[3], NULL, 10) * 1000;
+        puts("waits");
+        fflush(stdout);
+        for (; now < wanted && monotonic_ms() < until; now = batches(store))
+            usleep(LOOK_US);
+        printf("{\"batches\": %" PRIu64 ", \"at\": %.3f}\n", now, (double)monotonic_ms() / 1e3);
     }
-    printf("{\"batches\": %" PRIu64 ", \"seconds\": %.3f, \"moved\": %.3f}\n", now, (double)(monotonic_ms() - began) / 1e3,
-           (double)moved / 1e3);
     store_close(store);
     return 0;
 }

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -309,6 +310,17 @@ struct group {
     size_t bytes;
 };
 
+// A batch without a front is a greeting: it comes back, so that the leaf knows that all its connections stand.
+static void greet_back(void *socket, zmq_msg_t *origin)
+{
+    zmq_msg_t id;
+    zmq_msg_init(&id);
+    zmq_msg_copy(&id, origin);
+    if (zmq_msg_send(&id, socket, ZMQ_SNDMORE) < 0)
+        die("greet");
+    send_bytes(socket, "", 0, 0);
+}
+
 static bool receive_batch(void *socket, struct group *group, zmq_msg_t *origin)
 {
     zmq_msg_t *front = &group->fronts[group->count], *body = &group->bodies[group->count], from;
@@ -324,6 +336,10 @@ static bool receive_batch(void *socket, struct group *group, zmq_msg_t *origin)
     zmq_msg_init(body);
     if (zmq_msg_recv(front, socket, 0) < 0 || zmq_msg_recv(body, socket, 0) < 0)
         die("receive");
+    if (zmq_msg_size(front) == 0) {
+        greet_back(socket, origin);
+        return true;
+    }
     group->bytes += zmq_msg_size(body);
     group->count++;
     return true;
@@ -412,6 +428,31 @@ static void upper(const struct plan *plan, enum role role)
 
 // ---- the leaf
 
+static void greet(void **sockets, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        send_bytes(sockets[i], "", 0, ZMQ_SNDMORE);
+        send_bytes(sockets[i], "", 0, 0);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t byte;
+        if (zmq_recv(sockets[i], &byte, sizeof byte, 0) != 0)
+            die("greet");
+    }
+}
+
+static double cpu_of(const struct rusage *usage)
+{
+    return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) + (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
+}
+
+static double own_cpu(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return cpu_of(&usage);
+}
+
 static void leaf_backlog(const struct plan *plan, struct store *store, void **sockets)
 {
     MDB_txn *txn;
@@ -420,7 +461,7 @@ static void leaf_backlog(const struct plan *plan, struct store *store, void **so
     struct ack ack = {0};
     must(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn), "leaf");
     must(mdb_cursor_open(txn, store->journal, &cursor), "leaf");
-    double began = now();
+    double began = now(), cpu = own_cpu();
     uint64_t total = batches_of(plan), sent = 0;
     while (ack.held < total) {
         if (sent < total && mdb_cursor_get(cursor, &key, &row, MDB_NEXT) == 0) {
@@ -444,8 +485,9 @@ static void leaf_backlog(const struct plan *plan, struct store *store, void **so
         free(items);
     }
     double took = now() - began;
-    printf("{\"entries\": %" PRIu64 ", \"seconds\": %.6f, \"per_s\": %.1f, \"middle_flush_s\": %.4f, \"top_flush_s\": %.4f}\n",
-           plan->entries, took, (double)plan->entries / took, ack.middle_flush_s, ack.top_flush_s);
+    printf("{\"entries\": %" PRIu64 ", \"seconds\": %.6f, \"per_s\": %.1f, \"leaf_cpu_s\": %.4f, \"middle_flush_s\": %.4f, "
+           "\"top_flush_s\": %.4f",
+           plan->entries, took, (double)plan->entries / took, own_cpu() - cpu, ack.middle_flush_s, ack.top_flush_s);
 }
 
 static int compare(const void *a, const void *b)
@@ -488,7 +530,7 @@ static void leaf_single(const struct plan *plan, struct store *store, void *sock
     printf("{");
     print_times("durable", durable, plan->entries, ", ");
     print_times("back", back, plan->entries, ", ");
-    printf("\"flush_ms\": %.4f}\n", (store->flush_s + ack.middle_flush_s + ack.top_flush_s) * 1e3 / (double)plan->entries);
+    printf("\"flush_ms\": %.4f", (store->flush_s + ack.middle_flush_s + ack.top_flush_s) * 1e3 / (double)plan->entries);
     free(durable);
     free(back);
 }
@@ -504,11 +546,19 @@ static void leaf(const struct plan *plan)
     store.flush_s = 0;
     for (uint32_t i = 0; i < plan->origins; i++)
         sockets[i] = open_socket(context, plan, ZMQ_DEALER, false, "middle");
+    greet(sockets, plan->origins);
     if (plan->single)
         leaf_single(plan, &store, sockets[0]);
     else
         leaf_backlog(plan, &store, sockets);
-    fflush(stdout);
+}
+
+static void end_child(pid_t child, const char *name)
+{
+    struct rusage usage;
+    kill(child, SIGKILL);
+    wait4(child, NULL, 0, &usage);
+    printf(", \"%s_cpu_s\": %.4f", name, cpu_of(&usage));
 }
 
 int main(int count, char **arguments)
@@ -540,9 +590,8 @@ int main(int count, char **arguments)
         }
     }
     leaf(&plan);
-    for (int role = MIDDLE; role <= TOP; role++) {
-        kill(children[role], SIGKILL);
-        waitpid(children[role], NULL, 0);
-    }
+    end_child(children[MIDDLE], "middle");
+    end_child(children[TOP], "top");
+    printf("}\n");
     return 0;
 }
