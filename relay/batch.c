@@ -23,27 +23,38 @@ static enum error_code entry_fault(struct error *error, enum error_code code, ui
 
 static size_t entry_max(const struct feed_key *feed) { return feed->lane == SANJI__LANE__CONTROL ? CONTROL_ENTRY_MAX : ENTRY_MAX; }
 
-static enum error_code decode_entry(struct bytes wire, uint32_t index, const struct feed_key *feed, struct entry *ret, struct error *error)
+// What the fields say; `ret_clear`: `clear` is there, `ret_key`: key_id, of any size.
+static void read_entry(struct bytes wire, struct entry *ret, bool *ret_clear, struct bytes *ret_key)
 {
-    struct entry entry = {.wire = wire};
-    bool has_clear = false, has_key = false;
     struct codec_field field;
+    *ret = (struct entry){.wire = wire};
+    *ret_clear = false;
+    *ret_key = (struct bytes){0};
     for (size_t at = 0; codec_walk(wire, &at, &field);) {
         if (field.number == 1)
-            entry.kind = (uint32_t)field.value;
+            ret->kind = (uint32_t)field.value;
         else if (field.number == 2)
-            entry.time_ms = field.value;
+            ret->time_ms = field.value;
         else if (field.number == 3 || field.number == 4)
-            entry.content = field.bytes;
-        has_clear |= field.number == 3;
-        entry.is_sealed |= field.number == 4;
-        if (field.number == 5) {
-            has_key = true;
-            if (field.bytes.size != KEY_ID_SIZE)
-                return entry_fault(error, ERR_INPUT, index, tr("key_id: not 16 bytes", "key_id：不是 16 字节"));
-            memcpy(entry.key.bytes, field.bytes.data, KEY_ID_SIZE);
-        }
+            ret->content = field.bytes;
+        else if (field.number == 5)
+            *ret_key = field.bytes;
+        *ret_clear |= field.number == 3;
+        ret->is_sealed |= field.number == 4;
     }
+    if (ret_key->size == KEY_ID_SIZE)
+        memcpy(ret->key.bytes, ret_key->data, KEY_ID_SIZE);
+}
+
+static enum error_code decode_entry(struct bytes wire, uint32_t index, const struct feed_key *feed, struct entry *ret, struct error *error)
+{
+    struct entry entry;
+    struct bytes key;
+    bool has_clear;
+    read_entry(wire, &entry, &has_clear, &key);
+    bool has_key = key.data != NULL;
+    if (has_key && key.size != KEY_ID_SIZE)
+        return entry_fault(error, ERR_INPUT, index, tr("key_id: not 16 bytes", "key_id：不是 16 字节"));
     if (wire.size > entry_max(feed))
         return entry_fault(error, ERR_LIMIT, index, tr("larger than an entry of its lane may be", "超出该通道的条目大小上限"));
     if (entry.kind == 0)
@@ -132,6 +143,19 @@ enum error_code body_check(struct bytes body, const struct header *header, struc
 enum error_code body_decode(struct bytes body, const struct header *header, struct entry *entries, struct error *error)
 {
     return read_body(body, header, entries, NULL, error);
+}
+
+bool body_entries(struct bytes body, const struct header *header, struct entry *entries)
+{
+    struct bytes wire, key;
+    size_t at = 0;
+    bool has_clear;
+    for (uint32_t i = 0; i < header->count; i++) {
+        if (!codec_next(body, 2, &at, &wire))
+            return false;
+        read_entry(wire, &entries[i], &has_clear, &key);
+    }
+    return true;
 }
 
 enum error_code body_prove(struct bytes body, const struct header *header, uint32_t index, uint8_t ret_salt[SALT_SIZE], struct hash *path,

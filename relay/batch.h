@@ -26,6 +26,10 @@ enum error_code body_check(struct bytes body, const struct header *header, struc
 // The same without the Merkle root: for bodies that this station's own journal has verified before.
 enum error_code body_decode(struct bytes body, const struct header *header, struct entry *entries, struct error *error);
 
+// The same for a body that body_check() has passed, with this header, in this process: its fields are not checked again. False: it has not
+// that many entries, so it was not that one.
+bool body_entries(struct bytes body, const struct header *header, struct entry *entries);
+
 // Inclusion (RFC 9162, 2.1.3): salt and path of entry `index`. `path` has room for 10 hashes.
 enum error_code body_prove(struct bytes body, const struct header *header, uint32_t index, uint8_t ret_salt[SALT_SIZE], struct hash *path,
                            uint32_t *ret_path_count, struct error *error);

@@ -138,8 +138,10 @@ bool receive_entitled(const struct receiver *receiver, const struct header *head
 static enum verdict apply(const struct receiver *receiver, struct txn *txn, const struct arrival *arrival, uint64_t position,
                           uint64_t received_ms, const char **reason)
 {
-    struct error error = {0};
-    if (body_decode(buffer_bytes(&arrival->body), &arrival->decoded, receiver->entries, &error) != OK) {
+    struct bytes body = buffer_bytes(&arrival->body);
+    bool decodes = arrival->checked ? body_entries(body, &arrival->decoded, receiver->entries)
+                                    : body_decode(body, &arrival->decoded, receiver->entries, NULL) == OK;
+    if (!decodes) {
         *reason = "body does not decode"; // a function of the bytes: every tier says the same
         return VERDICT_REJECTED;
     }
