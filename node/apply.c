@@ -22,25 +22,38 @@ struct outcome {
     int32_t due; // of one that waits for its period: the month
 };
 
-static struct speaker speaker_of(const struct desk *desk, const struct header *header, const struct certificate *signer,
-                                 const struct entry *entry, uint32_t index, uint64_t received_ms)
+// A batch on its way into the views.
+struct applying {
+    struct applier *applier;
+    struct txn *txn;
+    const struct header *header;
+    const struct certificate *signer;
+    int32_t unit; // the signer's, index in desk->units; UNIT_NONE: not in that tree
+    uint64_t position, received_ms;
+    struct arena arena;
+};
+
+static struct speaker speaker_of(const struct applying *applying, const struct entry *entry, uint32_t index)
 {
+    const struct header *header = applying->header;
+    const struct certificate *signer = applying->signer;
     return (struct speaker){.station = signer->station,
                             .term = signer->term,
                             .ordinal = header->feed.ordinal,
                             .nonce = header->feed.nonce,
                             .sequence = header->first + index,
                             .time_ms = entry->time_ms,
-                            .received_ms = received_ms,
-                            .unit = units_find(desk->units, signer->unit),
+                            .received_ms = applying->received_ms,
+                            .unit = applying->unit,
                             .from_period = signer->from_period};
 }
 
 // A unit that another unit tree than ours may know: what is said of it waits for that tree. False: it can be judged here.
-static bool waits_for_units(const struct desk *desk, const struct certificate *signer, const char *unit)
+static bool waits_for_units(const struct applying *applying, const char *unit)
 {
-    bool unknown = units_find(desk->units, unit) == UNIT_NONE || units_find(desk->units, signer->unit) == UNIT_NONE;
-    return unknown && !hash_equal(&signer->units, &desk->units->hash);
+    const struct units *units = applying->applier->desk->units;
+    bool unknown = applying->unit == UNIT_NONE || units_find_near(units, applying->unit, unit) == UNIT_NONE;
+    return unknown && !hash_equal(&applying->signer->units, &units->hash);
 }
 
 // Of what does not decode. Without memory nobody knows whether it would: then the transaction fails, and the batch comes again.
@@ -68,32 +81,32 @@ static struct outcome waits_for_period(const struct desk *desk, const struct cer
     return (struct outcome){VERDICT_DEFERRED, LEDGER_WAITS_FOR_PERIOD, due};
 }
 
-static struct outcome apply_statement(const struct desk *desk, struct arena *arena, const struct certificate *signer,
-                                      const struct entry *entry, const struct speaker *speaker)
+static struct outcome apply_statement(struct applying *applying, const struct entry *entry, const struct speaker *speaker)
 {
+    const struct desk *desk = applying->applier->desk;
     struct statement statement;
     struct outcome outcome = {0};
-    enum error_code code = statement_decode(entry->content, arena, &statement, NULL);
+    enum error_code code = statement_decode(entry->content, &applying->arena, &statement, NULL);
     if (code != OK)
         return undecoded(desk, code, "statement does not decode");
-    if (waits_for_units(desk, signer, statement.unit))
+    if (waits_for_units(applying, statement.unit))
         return (struct outcome){VERDICT_DEFERRED, "units"};
     outcome.verdict = ledger_apply(desk->ledger, desk, &statement, speaker, &outcome.reason);
-    return outcome.verdict == VERDICT_DEFERRED ? waits_for_period(desk, signer, ledger_statement_due(&statement)) : outcome;
+    return outcome.verdict == VERDICT_DEFERRED ? waits_for_period(desk, applying->signer, ledger_statement_due(&statement)) : outcome;
 }
 
-static struct outcome apply_complete(const struct desk *desk, struct arena *arena, const struct certificate *signer,
-                                     const struct entry *entry, const struct speaker *speaker)
+static struct outcome apply_complete(struct applying *applying, const struct entry *entry, const struct speaker *speaker)
 {
+    const struct desk *desk = applying->applier->desk;
     struct complete complete;
     struct outcome outcome = {0};
-    enum error_code code = complete_decode(entry->content, arena, &complete, NULL);
+    enum error_code code = complete_decode(entry->content, &applying->arena, &complete, NULL);
     if (code != OK)
         return undecoded(desk, code, "complete does not decode");
-    if (waits_for_units(desk, signer, complete.unit))
+    if (waits_for_units(applying, complete.unit))
         return (struct outcome){VERDICT_DEFERRED, "units"};
     outcome.verdict = ledger_complete(desk->ledger, desk, &complete, speaker, &outcome.reason);
-    return outcome.verdict == VERDICT_DEFERRED ? waits_for_period(desk, signer, ledger_complete_due(&complete)) : outcome;
+    return outcome.verdict == VERDICT_DEFERRED ? waits_for_period(desk, applying->signer, ledger_complete_due(&complete)) : outcome;
 }
 
 // Why a document can't come into force here; NULL: it can. One that did would stop every later transaction.
@@ -118,14 +131,15 @@ static const char *document_fault(const struct desk *desk, uint32_t kind, enum o
     return has_us ? NULL : "unit tree without this station's unit";
 }
 
-static struct outcome apply_announce(struct applier *applier, struct txn *txn, struct arena *arena, const struct certificate *signer,
-                                     const struct entry *entry)
+static struct outcome apply_announce(struct applying *applying, const struct entry *entry)
 {
     static const struct codec_limits limits = {.bytes_max = CONTROL_ENTRY_MAX, .elements_max = 16};
+    struct applier *applier = applying->applier;
+    struct txn *txn = applying->txn;
     void *message;
-    if (!signer->root)
+    if (!applying->signer->root)
         return (struct outcome){VERDICT_REJECTED, "only the root announces"};
-    enum error_code code = codec_unpack(&sanji__announce__descriptor, entry->content, &limits, arena, &message, NULL);
+    enum error_code code = codec_unpack(&sanji__announce__descriptor, entry->content, &limits, &applying->arena, &message, NULL);
     if (code != OK)
         return undecoded(applier->desk, code, "announcement does not decode");
     const Sanji__Announce *announce = message;
@@ -146,11 +160,12 @@ static struct outcome apply_announce(struct applier *applier, struct txn *txn, s
     return (struct outcome){VERDICT_APPLIED, NULL};
 }
 
-static struct outcome apply_receipt(const struct desk *desk, struct txn *txn, const struct header *header, const struct certificate *signer,
-                                    const struct entry *entry, uint64_t position)
+static struct outcome apply_receipt(const struct applying *applying, const struct entry *entry)
 {
+    const struct desk *desk = applying->applier->desk;
     struct outcome outcome = {0};
-    outcome.verdict = receipt_take(txn, desk->self, header, signer, entry, position, desk->now_ms, &outcome.reason);
+    outcome.verdict = receipt_take(applying->txn, desk->self, applying->header, applying->signer, entry, applying->position, desk->now_ms,
+                                   &outcome.reason);
     return outcome;
 }
 
@@ -164,26 +179,27 @@ static void take_record_back(struct applier *applier, struct txn *txn, const str
         records_note_unopened(txn);
 }
 
-static struct outcome apply_entry(struct applier *applier, struct txn *txn, struct arena *arena, const struct header *header,
-                                  const struct certificate *signer, const struct entry *entry, const struct speaker *by, uint64_t position)
+static struct outcome apply_entry(struct applying *applying, const struct entry *entry, uint32_t index)
 {
-    arena_reset(arena);
+    struct applier *applier = applying->applier;
+    struct speaker by = speaker_of(applying, entry, index);
+    arena_reset(&applying->arena);
     if (entry->is_sealed && applier->restored && entry->kind == SANJI__ENTRY_KIND__RECORD &&
-        station_equal(&signer->station, &applier->desk->self->station))
-        take_record_back(applier, txn, entry);
+        station_equal(&applying->signer->station, &applier->desk->self->station))
+        take_record_back(applier, applying->txn, entry);
     if (entry->is_sealed)
-        return (struct outcome){VERDICT_HELD, NULL};
+        return (struct outcome){VERDICT_HELD, NULL, 0};
     switch (entry->kind) {
     case SANJI__ENTRY_KIND__STATEMENT:
-        return apply_statement(applier->desk, arena, signer, entry, by);
+        return apply_statement(applying, entry, &by);
     case SANJI__ENTRY_KIND__COMPLETE:
-        return apply_complete(applier->desk, arena, signer, entry, by);
+        return apply_complete(applying, entry, &by);
     case SANJI__ENTRY_KIND__ANNOUNCE:
-        return apply_announce(applier, txn, arena, signer, entry);
+        return apply_announce(applying, entry);
     case SANJI__ENTRY_KIND__RECEIPT:
-        return apply_receipt(applier->desk, txn, header, signer, entry, position);
+        return apply_receipt(applying, entry);
     default:
-        return (struct outcome){VERDICT_HELD, NULL};
+        return (struct outcome){VERDICT_HELD, NULL, 0};
     }
 }
 
@@ -210,15 +226,20 @@ enum verdict apply_batch(void *context, struct txn *txn, const struct header *he
                          const struct entry *entries, uint64_t position, uint64_t received_ms, const char **ret_reason)
 {
     struct applier *applier = context;
-    struct arena arena = {0};
+    struct applying applying = {.applier = applier,
+                                .txn = txn,
+                                .header = header,
+                                .signer = signer,
+                                .unit = units_find(applier->desk->units, signer->unit),
+                                .position = position,
+                                .received_ms = received_ms};
     struct outcome batch = {VERDICT_HELD, NULL, 0};
     for (uint32_t i = 0; i < header->count && txn_error(txn) == OK; i++) {
-        struct speaker by = speaker_of(applier->desk, header, signer, &entries[i], i, received_ms);
-        struct outcome outcome = apply_entry(applier, txn, &arena, header, signer, &entries[i], &by, position);
+        struct outcome outcome = apply_entry(&applying, &entries[i], i);
         if (outweighs(&outcome, &batch))
             batch = outcome;
     }
-    arena_finish(&arena);
+    arena_finish(&applying.arena);
     *ret_reason = batch.reason;
     if (batch.due)
         *ret_reason = name_wait(batch.due, applier->waits);

@@ -164,10 +164,19 @@ int32_t ledger_complete_due(const struct complete *complete) { return complete->
 
 bool ledger_has_come(int32_t due, uint64_t utc_ms) { return month_of_days(civil_of_instant(utc_ms, LEDGER_ZONE) + 1) >= due; }
 
+// The same; many entries in a row ask of one day.
+static bool has_come(struct month_seen *seen, int32_t due, uint64_t utc_ms)
+{
+    int32_t tomorrow = civil_of_instant(utc_ms, LEDGER_ZONE) + 1;
+    if (tomorrow != seen->day)
+        *seen = (struct month_seen){.day = tomorrow, .month = month_of_days(tomorrow)};
+    return seen->month >= due;
+}
+
 static const char *unit_fault(const struct desk *desk, const char *code, uint32_t from, uint64_t term, const struct speaker *speaker,
                               int32_t *ret)
 {
-    int32_t unit = units_find(desk->units, code);
+    int32_t unit = units_find_near(desk->units, speaker->unit, code);
     if (unit == UNIT_NONE || desk->units->items[unit].from != from)
         return "unknown unit";
     if (speaker->unit == UNIT_NONE || !units_within(desk->units, unit, speaker->unit))
@@ -180,7 +189,8 @@ static const char *unit_fault(const struct desk *desk, const char *code, uint32_
     return NULL;
 }
 
-static const char *statement_fault(const struct desk *desk, const struct statement *statement, const struct speaker *speaker, int32_t *ret)
+static const char *statement_fault(struct ledger *ledger, const struct desk *desk, const struct statement *statement,
+                                   const struct speaker *speaker, int32_t *ret)
 {
     const char *fault = unit_fault(desk, statement->unit, statement->unit_from, statement->term, speaker, ret);
     if (fault)
@@ -189,7 +199,7 @@ static const char *statement_fault(const struct desk *desk, const struct stateme
         return "only own values are counted";
     // By the speaker's own clock, so that every station answers alike.
     if (!period_in_range(statement->period) || statement->period.type == SANJI__PERIOD_TYPE__NAMED ||
-        !ledger_has_come(ledger_statement_due(statement), speaker->time_ms))
+        !has_come(&ledger->speakers_month, ledger_statement_due(statement), speaker->time_ms))
         return "a period that cannot be";
     int32_t first, last;
     period_months(statement->period, &first, &last);
@@ -326,10 +336,10 @@ enum verdict ledger_apply(struct ledger *ledger, const struct desk *desk, const 
                           const char **reason)
 {
     int32_t at;
-    *reason = statement_fault(desk, statement, speaker, &at);
+    *reason = statement_fault(ledger, desk, statement, speaker, &at);
     if (*reason)
         return VERDICT_REJECTED;
-    if (!ledger_has_come(ledger_statement_due(statement), desk->now_ms)) {
+    if (!has_come(&ledger->own_month, ledger_statement_due(statement), desk->now_ms)) {
         *reason = LEDGER_WAITS_FOR_PERIOD;
         return VERDICT_DEFERRED;
     }

@@ -11,6 +11,11 @@ struct unit_seen {
     struct complete_row complete; // by month
 };
 
+// The month of a civil day, as last computed; day 0: of 1970, never asked for.
+struct month_seen {
+    int32_t day, month;
+};
+
 // One change of an own cell, as it was asked for; folded in order.
 struct own_change {
     uint32_t cell;
@@ -35,6 +40,8 @@ struct ledger {
     struct hash tree; // hash of the unit tree that `units` is for
     int32_t *touched; // indices with something dirty or loaded
     int32_t touched_count;
+
+    struct month_seen speakers_month, own_month;
 
     struct own_group *own; // what ledger_add() and ledger_set() gathered
     uint32_t own_count, own_capacity;

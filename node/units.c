@@ -364,6 +364,11 @@ int32_t units_find(const struct units *units, const char *code)
     return UNIT_NONE;
 }
 
+int32_t units_find_near(const struct units *units, int32_t guess, const char *code)
+{
+    return guess != UNIT_NONE && strcmp(units->items[guess].code, code) == 0 ? guess : units_find(units, code);
+}
+
 int32_t units_tier(const struct units *units, const char *tier)
 {
     for (int32_t i = 0; i < units->tier_count; i++)

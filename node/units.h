@@ -32,6 +32,8 @@ struct units {
 enum error_code units_parse(struct bytes csv, const char *name, struct units **ret, struct error *error);
 void units_destroy(struct units *units);                         // takes NULL
 int32_t units_find(const struct units *units, const char *code); // UNIT_NONE: unknown
+// The same, quick when it is `guess` (an index, or UNIT_NONE).
+int32_t units_find_near(const struct units *units, int32_t guess, const char *code);
 static inline bool units_within(const struct units *units, int32_t unit, int32_t ancestor)
 {
     return unit >= ancestor && unit < units->items[ancestor].subtree_end;
