@@ -12,7 +12,7 @@
 enum wire_type { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
 // Shortest form only (protobuf-c takes any).
-static bool get_varint(struct bytes wire, size_t *at, uint64_t *ret)
+static bool get_long_varint(struct bytes wire, size_t *at, uint64_t *ret)
 {
     uint64_t value = 0;
     for (unsigned i = 0; i < CODEC_VARINT_MAX && *at + i < wire.size; i++) {
@@ -27,6 +27,15 @@ static bool get_varint(struct bytes wire, size_t *at, uint64_t *ret)
         return true;
     }
     return false;
+}
+
+// Most are of one byte.
+static inline bool get_varint(struct bytes wire, size_t *at, uint64_t *ret)
+{
+    if (*at >= wire.size || wire.data[*at] & 0x80)
+        return get_long_varint(wire, at, ret);
+    *ret = wire.data[(*at)++];
+    return true;
 }
 
 static uint64_t get_little_endian(const uint8_t *data, size_t size)
@@ -75,6 +84,8 @@ bool codec_walk(struct bytes wire, size_t *offset, struct codec_field *ret)
     unsigned type;
     return *offset < wire.size && get_field(wire, offset, ret, &type);
 }
+
+bool codec_next_varint(struct bytes packed, size_t *offset, uint64_t *ret) { return get_varint(packed, offset, ret); }
 
 bool codec_next(struct bytes wire, uint32_t field, size_t *offset, struct bytes *ret)
 {

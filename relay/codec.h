@@ -49,6 +49,10 @@ struct codec_field {
 };
 // Walks the top-level fields of bytes already scanned: `offset` starts at 0; false at the end, and at malformed bytes.
 bool codec_walk(struct bytes wire, size_t *offset, struct codec_field *ret);
+// Walks the varints of a packed array that codec_scan() has passed: `offset` starts at 0; false at the end.
+bool codec_next_varint(struct bytes packed, size_t *offset, uint64_t *ret);
+// The signed number that a zigzag varint stands for.
+static inline int64_t codec_zigzag(uint64_t value) { return (int64_t)(value >> 1 ^ -(value & 1)); }
 // Walks the top-level occurrences of one length-delimited field of bytes already scanned: `offset` starts at 0; false at the end.
 bool codec_next(struct bytes wire, uint32_t field, size_t *offset, struct bytes *ret);
 
