@@ -95,6 +95,14 @@ static enum error_code count_fault(struct error *error, const struct header *hea
                      header->count);
 }
 
+// The hash of the next leaf; `salts` are those of its group, made with its first leaf.
+static struct hash next_leaf(const uint8_t *secret, uint32_t index, uint8_t salts[SALTS_TOGETHER][SALT_SIZE], struct bytes wire)
+{
+    if (index % SALTS_TOGETHER == 0)
+        crypto_salts(secret, index / SALTS_TOGETHER, salts);
+    return crypto_leaf(salts[index % SALTS_TOGETHER], wire);
+}
+
 // `root` NULL: the leaves are not hashed.
 static enum error_code read_body(struct bytes body, const struct header *header, struct entry *entries, struct hash *root,
                                  struct error *error)
@@ -108,6 +116,7 @@ static enum error_code read_body(struct bytes body, const struct header *header,
         return code;
     struct merkle merkle = {0};
     struct bytes wire;
+    uint8_t salts[SALTS_TOGETHER][SALT_SIZE];
     uint32_t count = 0;
     for (; codec_next(body, 2, &at, &wire); count++) {
         if (count == header->count)
@@ -116,9 +125,7 @@ static enum error_code read_body(struct bytes body, const struct header *header,
         if (code)
             return code;
         if (root) {
-            uint8_t salt[SALT_SIZE];
-            crypto_salt(secret.data, count, salt);
-            struct hash leaf = crypto_leaf(salt, wire);
+            struct hash leaf = next_leaf(secret.data, count, salts, wire);
             merkle_add(&merkle, &leaf);
         }
     }
@@ -172,17 +179,17 @@ enum error_code body_prove(struct bytes body, const struct header *header, uint3
     if (code)
         return code;
     struct hash leaves[BATCH_ENTRIES_MAX];
+    uint8_t salts[SALTS_TOGETHER][SALT_SIZE];
     uint32_t count = 0;
     for (; codec_next(body, 2, &at, &wire); count++) {
         if (count == header->count)
             return count_fault(error, header);
-        uint8_t salt[SALT_SIZE];
-        crypto_salt(secret.data, count, salt);
-        leaves[count] = crypto_leaf(salt, wire);
+        leaves[count] = next_leaf(secret.data, count, salts, wire);
+        if (count == index)
+            memcpy(ret_salt, salts[count % SALTS_TOGETHER], SALT_SIZE);
     }
     if (count != header->count)
         return count_fault(error, header);
-    crypto_salt(secret.data, index, ret_salt);
     *ret_path_count = merkle_path(leaves, count, index, path);
     return OK;
 }
@@ -268,9 +275,8 @@ enum error_code batch_draft_add(struct batch_draft *draft, uint32_t kind, uint64
     struct bytes wire = append_entry(&draft->body, kind, time_ms, content, key);
     if (draft->body.failed)
         return error_set(error, ERR_MEMORY, "%s", tr("no memory for a batch", "内存不足，无法建立批次"));
-    uint8_t salt[SALT_SIZE];
-    crypto_salt(draft->secret, draft->count, salt);
-    draft->leaves[draft->count++] = crypto_leaf(salt, wire);
+    draft->leaves[draft->count] = next_leaf(draft->secret, draft->count, draft->salts, wire);
+    draft->count++;
     return OK;
 }
 
@@ -281,6 +287,7 @@ void batch_draft_finish(struct batch_draft *draft)
     draft->leaves = NULL;
     draft->count = 0;
     crypto_wipe(draft->secret, sizeof draft->secret);
+    crypto_wipe(draft->salts, sizeof draft->salts);
 }
 
 // ---- signing

@@ -44,7 +44,8 @@ struct batch_draft {
     struct buffer body;
     struct hash *leaves; // BATCH_ENTRIES_MAX
     uint32_t count;
-    uint8_t secret[SECRET_SIZE]; // random; the golden vectors overwrite it before the first entry
+    uint8_t secret[SECRET_SIZE];              // random; the golden vectors overwrite it before the first entry
+    uint8_t salts[SALTS_TOGETHER][SALT_SIZE]; // of the leaves around `count`
 };
 // Owns its memory until batch_draft_finish(). ERR_MEMORY.
 enum error_code batch_draft_init(struct batch_draft *draft, const struct feed_key *feed, uint32_t reach, struct error *error);

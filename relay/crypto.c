@@ -8,7 +8,7 @@
 #include "relay/language.h"
 
 static_assert(HASH_SIZE == crypto_generichash_BYTES, "hash size");
-static_assert(SALT_SIZE >= crypto_generichash_BYTES_MIN, "a salt is one short BLAKE2b");
+static_assert((int)SALTS_TOGETHER * SALT_SIZE == crypto_generichash_BYTES_MAX, "salts are one long BLAKE2b");
 static_assert(SECRET_SIZE == crypto_generichash_KEYBYTES, "a batch secret is a BLAKE2b key");
 static_assert(SIGNATURE_SIZE == crypto_sign_BYTES, "signature size");
 static_assert(sizeof(struct public_key) == crypto_sign_PUBLICKEYBYTES, "public key size");
@@ -114,11 +114,11 @@ struct hash crypto_node(const struct hash *left, const struct hash *right)
     return hash;
 }
 
-void crypto_salt(const uint8_t secret[SECRET_SIZE], uint32_t index, uint8_t ret[SALT_SIZE])
+void crypto_salts(const uint8_t secret[SECRET_SIZE], uint32_t group, uint8_t ret[SALTS_TOGETHER][SALT_SIZE])
 {
     uint8_t place[4];
-    put_be32(place, index);
-    crypto_generichash(ret, SALT_SIZE, place, sizeof place, secret, SECRET_SIZE);
+    put_be32(place, group);
+    crypto_generichash(ret[0], SALTS_TOGETHER * SALT_SIZE, place, sizeof place, secret, SECRET_SIZE);
 }
 
 uint64_t crypto_short_hash(const uint8_t key[SHORT_HASH_KEY_SIZE], struct bytes data)

@@ -60,8 +60,10 @@ struct hash crypto_hash(const char *tag, struct bytes data);
 // RFC 9162 tree: leaf H(0x00 || salt || entry), node H(0x01 || left || right).
 struct hash crypto_leaf(const uint8_t salt[SALT_SIZE], struct bytes entry);
 struct hash crypto_node(const struct hash *left, const struct hash *right);
-// Salt of leaf `index` of a batch: 16 bytes of BLAKE2b keyed with the secret, over the index as 4 big-endian bytes.
-void crypto_salt(const uint8_t secret[SECRET_SIZE], uint32_t index, uint8_t ret[SALT_SIZE]);
+// Salts of the leaves 4 * group .. 4 * group + 3 of a batch: 64 bytes of BLAKE2b keyed with the secret, over the group as 4 big-endian
+// bytes. Four together, as one keyed hash costs two leaves.
+enum { SALTS_TOGETHER = 4 };
+void crypto_salts(const uint8_t secret[SECRET_SIZE], uint32_t group, uint8_t ret[SALTS_TOGETHER][SALT_SIZE]);
 // SipHash-2-4 for hash tables whose keys others choose. Not for anything that is stored or sent.
 uint64_t crypto_short_hash(const uint8_t key[SHORT_HASH_KEY_SIZE], struct bytes data);
 

@@ -127,9 +127,9 @@ static void fit_body(Sanji__BatchHeader *header, struct bytes body, struct rooms
     size_t at = 0;
     if (codec_walk(body, &at, &field) && field.number == 1 && field.bytes.size == SECRET_SIZE)
         while (merkle.count < BATCH_ENTRIES_MAX && codec_next(body, 2, &at, &wire)) {
-            uint8_t salt[SALT_SIZE];
-            crypto_salt(field.bytes.data, merkle.count, salt);
-            struct hash leaf = crypto_leaf(salt, wire);
+            uint8_t salts[SALTS_TOGETHER][SALT_SIZE];
+            crypto_salts(field.bytes.data, merkle.count / SALTS_TOGETHER, salts);
+            struct hash leaf = crypto_leaf(salts[merkle.count % SALTS_TOGETHER], wire);
             merkle_add(&merkle, &leaf);
         }
     if (merkle.count == 0)

@@ -68,9 +68,12 @@ static void leaves_nodes_and_salts_are_as_written(void **state)
     struct hash node = crypto_node(&left, &right);
     from_hex("da49cb31db2893bfb633ce0c94548e2f0dbf3f7fd33a0d9fc6c2ef1b92f6db5e", expected, 32);
     assert_memory_equal(&node, expected, 32);
-    crypto_salt(secret, 0x0102, salt);
-    from_hex("57ac3e630d8d7d50f0da6b17e86f9f22", expected, 16);
-    assert_memory_equal(salt, expected, 16);
+    uint8_t salts[SALTS_TOGETHER][SALT_SIZE];
+    crypto_salts(secret, 0x0102, salts);
+    from_hex("7a282abd0a23bdcc5db414e58758d0b5c635be32aabc8b9e3e1c17836f770f74", expected, 32);
+    assert_memory_equal(salts[0], expected, 32);
+    from_hex("9b83a7e4dd4898504c487e6ca8491d680143631dc28a6044094582efc1a6eaf8", expected, 32);
+    assert_memory_equal(salts[2], expected, 32);
 }
 
 static void a_short_hash_depends_on_its_key(void **state)
