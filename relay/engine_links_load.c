@@ -85,18 +85,15 @@ static bool peer_holds(struct slot *slot, unsigned channel, struct txn *txn, con
     return head && head->next >= end && (!with_body || head->bodies >= end) && !is_other(txn, head, &feed, state.disputed);
 }
 
-// Whether what the row of the stream names is whole. If not, it is left out once it is in quarantine, and as owed.
-static bool usable(struct txn *txn, const struct stream_row *from, struct load_damage *ret_damage)
+// What the row of the stream names is damaged: it is left out once it is in quarantine, and as owed.
+static void report_damage(struct txn *txn, const struct stream_row *from, struct load_damage *ret_damage)
 {
     struct quarantined entry;
-    if (from->is_object ? object_intact(txn, &from->object) : journal_intact(txn, from->batch))
-        return true;
     bool known =
         from->is_object ? quarantine_of_object(txn, &from->object, &entry) : quarantine_of_batch(txn, from->batch, &entry) && entry.owed;
     if (!known || entry.mended_ms)
         *ret_damage = (struct load_damage){
             .found = txn_error(txn) == OK, .is_object = from->is_object, .position = from->batch, .object = from->object};
-    return false;
 }
 
 // Fills `row` from the stream's row. False: the peer has it, it is in quarantine or waits for one that is, or the store failed (then the
@@ -106,18 +103,24 @@ static bool load_row(struct slot *slot, struct txn *txn, unsigned channel, const
 {
     *row =
         (struct outgoing_row){.position = from->position, .is_object = from->is_object, .bodiless = from->bodiless, .object = from->object};
-    if (!usable(txn, from, ret_damage))
-        return false;
     if (from->is_object) {
         enum object_kind kind;
         struct bytes content;
+        if (!object_intact(txn, &from->object)) {
+            report_damage(txn, from, ret_damage);
+            return false;
+        }
         if (!object_read(txn, &from->object, &kind, &content))
             return false;
         buffer_append(&row->content, content.data, content.size);
         return true;
     }
     struct batch_row batch;
-    if (!journal_read(txn, from->batch, &batch) || quarantine_holds(txn, batch.feed, batch.first))
+    if (!journal_read_intact(txn, from->batch, &batch)) {
+        report_damage(txn, from, ret_damage);
+        return false;
+    }
+    if (quarantine_holds(txn, batch.feed, batch.first))
         return false;
     row->bodiless = from->bodiless || batch.body.size == 0;
     if (skip && peer_holds(slot, channel, txn, &batch, !row->bodiless))

@@ -270,7 +270,7 @@ static void serve_batch(struct serve_job *job, struct txn *txn)
     struct certificate signer;
     bool body;
     if (!feed_find(txn, &job->want.feed, &id, &state) || !journal_find(txn, id, job->want.first, &position) ||
-        !journal_intact(txn, position) || !journal_read(txn, position, &row) || !signer_of(txn, &row, &header, &signer) ||
+        !journal_read_intact(txn, position, &row) || !signer_of(txn, &row, &header, &signer) ||
         !entitled(job, txn, &header, &signer, &body))
         return;
     struct stream_row certificate = {.is_object = true, .object = signer.hash}; // it may have gone with the row

@@ -91,7 +91,7 @@ enum head_verdict heads_compare(struct txn *txn, const struct head *head, struct
         return hash_equal(&head->last, &state.last) ? HEAD_HELD : HEAD_OTHER;
     uint64_t position;
     struct batch_row row;
-    if (!journal_find(txn, id, head->next - 1, &position) || !journal_intact(txn, position) || !journal_read(txn, position, &row))
+    if (!journal_find(txn, id, head->next - 1, &position) || !journal_read_intact(txn, position, &row))
         return HEAD_HELD; // damage proves nothing
     struct hash hash = crypto_hash(TAG_HEADER, row.header);
     return row.first + row.count == head->next && hash_equal(&hash, &head->last) ? HEAD_HELD : HEAD_OTHER;

@@ -75,7 +75,7 @@ void incarnation_mark(struct txn *txn, struct marker *marker)
     struct batch_row row;
     marker->end = journal_end(txn);
     marker->digest = (struct hash){0};
-    if (marker->end && journal_intact(txn, marker->end) && journal_read(txn, marker->end, &row))
+    if (marker->end && journal_read_intact(txn, marker->end, &row))
         marker->digest = journal_digest(&row);
 }
 

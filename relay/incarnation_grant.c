@@ -139,7 +139,7 @@ static bool put_feed(struct txn *txn, const struct place *place, const struct in
     if (put->next < held)
         put->next = held;
     while (put->next<state->next && * room> 0) {
-        if (!journal_find(txn, id, put->next, &position) || !journal_intact(txn, position) || !journal_read(txn, position, &row))
+        if (!journal_find(txn, id, put->next, &position) || !journal_read_intact(txn, position, &row))
             return true; // damaged: the child asks again, and by then it may be mended
         put->next = row.first + row.count;
         route_back(txn, place, &row, &ask->station, grown);

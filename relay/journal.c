@@ -355,6 +355,23 @@ bool journal_intact(struct txn *txn, uint64_t position)
     return txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value) && row_intact(TABLE_JOURNAL, bytes_of(key, sizeof key), value);
 }
 
+bool journal_read_intact(struct txn *txn, uint64_t position, struct batch_row *ret)
+{
+    uint8_t key[POSITION_SIZE];
+    struct batch_row batch = {0};
+    struct row row = {.txn = txn, .table = TABLE_JOURNAL, .key = bytes_of(key, sizeof key)};
+    put_be64(key, position);
+    if (!txn_get(txn, TABLE_JOURNAL, row.key, &row.rest) || !row_intact(TABLE_JOURNAL, row.key, row.rest))
+        return false;
+    row.rest.size -= ROW_CHECKSUM_SIZE;
+    take_row(&row, &batch);
+    if (!row_end(&row))
+        return false;
+    batch.position = position;
+    *ret = batch;
+    return true;
+}
+
 bool journal_decode(struct bytes fields, struct batch_row *ret)
 {
     struct batch_row batch = {0};

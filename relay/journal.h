@@ -68,6 +68,8 @@ bool journal_place(struct txn *txn, uint32_t feed, uint64_t sequence, struct bat
 bool journal_place_at(struct txn *txn, uint64_t position, struct batch_place *ret);
 // Whether there is a row at the position and it is whole. Damage does not fail the transaction.
 bool journal_intact(struct txn *txn, uint64_t position);
+// journal_read() of a row that is whole; false also for a damaged one, which does not fail the transaction.
+bool journal_read_intact(struct txn *txn, uint64_t position, struct batch_row *ret);
 // What a damaged row still says, as far as it can be read: a hint, to be held against what is known. False: it can't be read at all.
 bool journal_hint(struct txn *txn, uint64_t position, struct batch_row *ret);
 // Who brought it, as far as that goes: also of a row whose lengths are damaged. False: there is too little of it.

@@ -193,7 +193,7 @@ static bool settle(struct author *author, struct txn *txn, uint64_t position, ui
 {
     struct batch_row row;
     struct header header;
-    if (!journal_intact(txn, position) || !journal_read(txn, position, &row) || header_decode(row.header, &header, NULL) != OK)
+    if (!journal_read_intact(txn, position, &row) || header_decode(row.header, &header, NULL) != OK)
         return false;
     receipt_give(author, txn, &header, now_ms);
     return true;

@@ -185,7 +185,7 @@ static void catch_up(const struct receiver *receiver, struct txn *txn, const str
         uint64_t position;
         struct batch_row row;
         struct header header;
-        if (!journal_find(txn, feed_id, state->bodies, &position) || !journal_intact(txn, position) || !journal_read(txn, position, &row))
+        if (!journal_find(txn, feed_id, state->bodies, &position) || !journal_read_intact(txn, position, &row))
             return;
         if (row.body.size == 0 && (header_decode(row.header, &header, NULL) != OK || receive_entitled(receiver, &header, signer)))
             return;

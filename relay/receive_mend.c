@@ -14,14 +14,14 @@ static bool is_the_one(struct txn *txn, const struct feed_state *state, const st
     uint64_t end = header->first + header->count;
     if (end == state->next)
         return hash_equal(&header->hash, &state->last);
-    return journal_place(txn, place->feed, end, &after) && after.first == end && journal_intact(txn, after.position) &&
-           journal_read(txn, after.position, &row) && header_decode(row.header, &next, NULL) == OK && hash_equal(&next.prev, &header->hash);
+    return journal_place(txn, place->feed, end, &after) && after.first == end && journal_read_intact(txn, after.position, &row) &&
+           header_decode(row.header, &next, NULL) == OK && hash_equal(&next.prev, &header->hash);
 }
 
 static bool received_at(struct txn *txn, uint64_t position, uint64_t *ret_ms)
 {
     struct batch_row row;
-    if (position == 0 || !journal_intact(txn, position) || !journal_read(txn, position, &row))
+    if (position == 0 || !journal_read_intact(txn, position, &row))
         return false;
     *ret_ms = row.received_ms;
     return true;
@@ -68,8 +68,7 @@ static void send_on(const struct receiver *receiver, struct txn *txn, const stru
     for (unsigned i = 0; i < FOLLOW_MAX; i++) {
         struct batch_row row;
         struct header header;
-        if (!journal_intact(txn, place.position) || !journal_read(txn, place.position, &row) ||
-            header_decode(row.header, &header, NULL) != OK)
+        if (!journal_read_intact(txn, place.position, &row) || header_decode(row.header, &header, NULL) != OK)
             return;
         const struct certificate *signer = signers_find(receiver->signers, txn, &header.certificate);
         if (!signer)

@@ -255,7 +255,7 @@ void route_again(struct txn *txn, const struct place *place, uint32_t feed_id, s
         return;
     for (uint64_t next = again_from(txn, feed_id, state.next); next < state.next && journal_place(txn, feed_id, next, &at);
          next = at.first + at.count) {
-        if (journal_intact(txn, at.position) && journal_read(txn, at.position, &row) && read_signed(txn, &row, &header, &signer))
+        if (journal_read_intact(txn, at.position, &row) && read_signed(txn, &row, &header, &signer))
             route_batch(txn, place, &header, &signer, at.position, row.body.size > 0, grown);
     }
 }
