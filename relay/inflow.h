@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-    // Bytes of one connection: 256 messages of two parts of 32 KiB may wait in its pipe, and the kernel's buffer may be full (6 MiB).
+    // Bytes of one connection: 256 messages and bodies of 32 KiB each may wait in its pipe, and the kernel's buffer may be full (6 MiB).
     INFLOW_LINE_MAX = 32 * 1024 * 1024,
     INFLOW_ALL_MAX = 256 * 1024 * 1024, // bytes of all: four times the pool that all children together have credit for
     INFLOW_SOME = 4 * 1024 * 1024,      // bytes of one connection: from here on it is looked at often

@@ -39,7 +39,7 @@ struct link_in {
             struct core_piece piece;
             bool is_object;
             struct bytes header, signature;
-        } push; // the body is the second frame
+        } push; // the body follows the message
         struct core_ack ack;
         struct core_ping ping;
         struct {
@@ -62,10 +62,10 @@ struct link_in {
         } signed_heads;
     };
 };
-// `body_size`: of the second frame. ERR_INPUT or ERR_LIMIT when the bytes are not a canonical message within its bounds; ERR_MEMORY (the
-// arena's); `ret` is untouched then. Bounds beside those of the schema: 15 rows in a hello, HEADS_PAGE_MAX heads; a piece of at most
-// FRAME_MAX inside its row, a row of at most BATCH_BODY_MAX, an object DOCUMENT_MAX (up: CERTIFICATE_MAX, as documents only travel down);
-// header and signature, or an object's hash, with the first piece and only there.
+// `body_size`: of what follows the message in its frame. ERR_INPUT or ERR_LIMIT when the bytes are not a canonical message within its
+// bounds; ERR_MEMORY (the arena's); `ret` is untouched then. Bounds beside those of the schema: 15 rows in a hello, HEADS_PAGE_MAX heads; a
+// piece of at most FRAME_MAX inside its row, a row of at most BATCH_BODY_MAX, an object DOCUMENT_MAX (up: CERTIFICATE_MAX, as documents
+// only travel down); header and signature, or an object's hash, with the first piece and only there.
 enum error_code link_decode(struct bytes wire, size_t body_size, struct arena *arena, struct link_in *ret, struct error *error);
 
 // Each appends one message; a failed allocation shows in ret->failed. `session` is the sender's own. `own`: at most HELLO_OWN_MAX.

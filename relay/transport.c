@@ -29,8 +29,8 @@ static enum served serve_router(struct transport *transport, enum source source,
         return SERVED_INSIDE;
     }
     event.route = (uint64_t)(source == SOURCE_JOIN ? transport->join_generation : 1) << 32 | id;
-    event.message = zeromq_part(&transport->message, 0);
-    event.body = zeromq_part(&transport->message, 1);
+    event.message = transport->message.message;
+    event.body = transport->message.body;
     *ret = event;
     return SERVED_EVENT;
 }
@@ -82,8 +82,8 @@ static enum served serve_parent(struct transport *transport, unsigned dial, stru
         return SERVED_INSIDE;
     }
     *ret = (struct transport_event){.type = TRANSPORT_MESSAGE, .parent = true, .dial = dial, .peer = transport->servers[dial]};
-    ret->message = zeromq_part(&transport->message, 0);
-    ret->body = zeromq_part(&transport->message, 1);
+    ret->message = transport->message.message;
+    ret->body = transport->message.body;
     return SERVED_EVENT;
 }
 

@@ -1,8 +1,9 @@
 // ZeroMQ ROUTER and DEALER with CURVE, and ZAP against the enrolled keys, failing closed. zeromq.c is the only file that names zmq.h.
 //
-// Identity is the CURVE key that ZAP accepted, read from the body frame's User-Id (the routing-id frame has none in 4.3.4). Routing ids
+// Identity is the CURVE key that ZAP accepted, read from the frame's User-Id (the routing-id frame has none in 4.3.4). Routing ids
 // are ZeroMQ's own (5 bytes, drawn from a random start) and serve to answer, nothing else: a client that chooses one of its own is
-// not listened to, so there is nothing to squat. A message is two frames, always: message and body, the body may be empty.
+// not listened to, so there is nothing to squat. A message is one frame, with the message's size before it and its body behind
+// (schema/link.proto).
 //
 // A transport has one owner thread; only transport_wake() may be called from others. At most one in a process.
 #pragma once
@@ -71,7 +72,7 @@ enum error_code transport_dial(struct transport *transport, unsigned dial, const
 void transport_hangup(struct transport *transport, unsigned dial); // no event follows
 
 // Never blocks; the bytes are copied. ERR_BUSY: the peer's pipe is full, try later; ERR_NETWORK: no such connection (any more);
-// ERR_LIMIT: a frame over MESSAGE_MAX (answers: TRANSPORT_ANSWER_MAX), for which the peer would cut the line;
+// ERR_LIMIT: message or body over MESSAGE_MAX (answers: TRANSPORT_ANSWER_MAX), for which the peer would cut the line;
 // ERR_MEMORY. After an error nothing was sent.
 enum error_code transport_send_parent(struct transport *transport, unsigned dial, struct bytes message, struct bytes body);
 enum error_code transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body);

@@ -136,8 +136,7 @@ enum error_code transport_ask(const char *endpoint, const struct public_key *ser
         poll(NULL, 0, pause);
     }
     if (code == OK) {
-        struct bytes part = zeromq_part(&answer, 0);
-        buffer_append(ret, part.data, part.size);
+        buffer_append(ret, answer.message.data, answer.message.size);
         code = ret->failed ? ERR_MEMORY : OK;
     }
     zeromq_message_finish(&answer);

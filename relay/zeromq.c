@@ -13,10 +13,11 @@
 #endif
 
 enum {
-    IO_THREADS = 1,                           // encrypts 0.67 M messages/s, more than one writer thread commits
-    SOCKETS_MAX = 64,                         // 3 sockets, a dial, their watches (2 sockets each), and as many again still closing
-    CURVE_GROWTH = 64,                        // bytes: a frame grows by 33 when it is encrypted
-    FRAME_LIMIT = MESSAGE_MAX + CURVE_GROWTH, // bytes: anything larger, also in a handshake, cuts the connection
+    IO_THREADS = 1,    // encrypts 0.67 M messages/s, more than one writer thread commits
+    SOCKETS_MAX = 64,  // 3 sockets, a dial, their watches (2 sockets each), and as many again still closing
+    CURVE_GROWTH = 64, // bytes: a frame grows by 33 when it is encrypted
+    PREFIX_MAX = 4,    // bytes of the message's size, which is below 2^28
+    BESIDE_MESSAGE = PREFIX_MAX + MESSAGE_MAX + CURVE_GROWTH, // bytes: size and body
     POLL_MAX = 16,
     KEY_TEXT_SIZE = 41, // Z85 (RFC 32) of 32 bytes
 };
@@ -132,7 +133,7 @@ static void *give_up(void *socket, void **watch)
 
 void *zeromq_router(void *context, int fd, const char *endpoint, const char *domain, const struct secret_key *own, void **ret_watch)
 {
-    int64_t limit = FRAME_LIMIT;
+    int64_t limit = MESSAGE_MAX + BESIDE_MESSAGE; // anything larger, also in a handshake, cuts the connection
     void *socket = zmq_socket(context, ZMQ_ROUTER);
     *ret_watch = NULL;
     if (socket && set_all(socket, EVERY_SOCKET, sizeof EVERY_SOCKET / sizeof *EVERY_SOCKET) &&
@@ -146,9 +147,9 @@ void *zeromq_router(void *context, int fd, const char *endpoint, const char *dom
 }
 
 void *zeromq_client(void *context, const char *endpoint, bool ipv6, const struct public_key *server, const struct public_key *own_public,
-                    const struct secret_key *own_secret, size_t frame_max, void **ret_watch)
+                    const struct secret_key *own_secret, size_t max, void **ret_watch)
 {
-    int64_t limit = (int64_t)frame_max + CURVE_GROWTH;
+    int64_t limit = (int64_t)max + BESIDE_MESSAGE;
     void *socket = zmq_socket(context, ZMQ_DEALER);
     *ret_watch = NULL;
     if (socket && set_all(socket, EVERY_SOCKET, sizeof EVERY_SOCKET / sizeof *EVERY_SOCKET) &&
@@ -310,45 +311,57 @@ static zmq_msg_t *msg(struct zeromq_frame *frame) { return (zmq_msg_t *)(void *)
 
 void zeromq_message_init(struct zeromq_message *message)
 {
+    *message = (struct zeromq_message){0};
     zmq_msg_init(msg(&message->id));
-    zmq_msg_init(msg(&message->frames[0]));
-    zmq_msg_init(msg(&message->frames[1]));
+    zmq_msg_init(msg(&message->frame));
 }
 
 void zeromq_message_finish(struct zeromq_message *message)
 {
     zmq_msg_close(msg(&message->id));
-    zmq_msg_close(msg(&message->frames[0]));
-    zmq_msg_close(msg(&message->frames[1]));
+    zmq_msg_close(msg(&message->frame));
 }
 
-struct bytes zeromq_part(struct zeromq_message *message, unsigned part)
-{
-    zmq_msg_t *frame = msg(&message->frames[part]);
-    return bytes_of(zmq_msg_data(frame), zmq_msg_size(frame));
-}
-
-int zeromq_fd(struct zeromq_message *message) { return zmq_msg_get(msg(&message->frames[0]), ZMQ_SRCFD); }
+int zeromq_fd(struct zeromq_message *message) { return zmq_msg_get(msg(&message->frame), ZMQ_SRCFD); }
 
 static bool receive(void *socket, struct zeromq_frame *frame) { return zmq_msg_recv(msg(frame), socket, ZMQ_DONTWAIT) >= 0; }
 
-// The two frames, `first` received already, and no third. A message arrives whole or not at all, so that no wait is needed.
+// Finds message and body in the frame. False: the size before them is no size, or goes beyond the frame.
+static bool split(struct zeromq_message *message)
+{
+    const uint8_t *data = zmq_msg_data(msg(&message->frame));
+    size_t size = zmq_msg_size(msg(&message->frame)), at = 0, length = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        if (at == size || at == PREFIX_MAX)
+            return false;
+        length |= (size_t)(data[at] & 0x7F) << shift;
+        if (data[at++] < 0x80)
+            break;
+    }
+    if (length > size - at || (at > 1 && data[at - 1] == 0))
+        return false;
+    message->message = bytes_of(data + at, length);
+    message->body = bytes_of(data + at + length, size - at - length);
+    return true;
+}
+
+// The frame, received already, must be alone. A message arrives whole or not at all, so that no wait is needed.
 static enum zeromq_taken take_rest(void *socket, struct zeromq_message *message)
 {
-    bool good = zmq_msg_more(msg(&message->frames[0])) && receive(socket, &message->frames[1]) && !zmq_msg_more(msg(&message->frames[1]));
-    while (has_more(socket) && receive(socket, &message->frames[1]))
+    bool alone = !zmq_msg_more(msg(&message->frame));
+    while (has_more(socket) && receive(socket, &message->frame))
         continue;
-    return good ? ZEROMQ_MESSAGE : ZEROMQ_MALFORMED;
+    return alone && split(message) ? ZEROMQ_MESSAGE : ZEROMQ_MALFORMED;
 }
 
 enum zeromq_taken zeromq_take_client(void *socket, struct zeromq_message *message)
 {
-    return receive(socket, &message->frames[0]) ? take_rest(socket, message) : ZEROMQ_NOTHING;
+    return receive(socket, &message->frame) ? take_rest(socket, message) : ZEROMQ_NOTHING;
 }
 
 enum zeromq_taken zeromq_take_router(void *socket, struct zeromq_message *message, uint32_t *ret_id, struct public_key *ret_key)
 {
-    if (!receive(socket, &message->id) || !receive(socket, &message->frames[0]))
+    if (!receive(socket, &message->id) || !receive(socket, &message->frame))
         return ZEROMQ_NOTHING;
     enum zeromq_taken taken = take_rest(socket, message);
     if (taken != ZEROMQ_MESSAGE)
@@ -356,40 +369,54 @@ enum zeromq_taken zeromq_take_router(void *socket, struct zeromq_message *messag
     const uint8_t *id = zmq_msg_data(msg(&message->id));
     if (zmq_msg_size(msg(&message->id)) != ZEROMQ_ROUTING_ID_SIZE || id[0] != 0)
         return ZEROMQ_MALFORMED;
-    const char *user = zmq_msg_gets(msg(&message->frames[1]), "User-Id"); // never of the id frame: it may have none (4.3.4)
+    const char *user = zmq_msg_gets(msg(&message->frame), "User-Id"); // never of the id frame: it may have none (4.3.4)
     if (!user || !crypto_from_hex(user, ret_key->bytes, sizeof ret_key->bytes))
         return ZEROMQ_MALFORMED;
     *ret_id = get_be32(id + 1);
     return taken;
 }
 
-// Makes `frame` (initialised, empty) hold a copy of `bytes`.
-static bool fill(struct zeromq_frame *frame, struct bytes bytes)
+// Makes `frame` (initialised, empty) hold a copy of the parts, one after the other.
+static bool fill(struct zeromq_frame *frame, const struct bytes *parts, unsigned count)
 {
-    if (zmq_msg_init_size(msg(frame), bytes.size) != 0) {
+    size_t size = 0;
+    for (unsigned i = 0; i < count; i++)
+        size += parts[i].size;
+    if (zmq_msg_init_size(msg(frame), size) != 0) {
         zmq_msg_init(msg(frame)); // what a failure leaves behind can't be closed
         return false;
     }
-    if (bytes.size)
-        memcpy(zmq_msg_data(msg(frame)), bytes.data, bytes.size);
+    uint8_t *to = zmq_msg_data(msg(frame));
+    for (unsigned i = 0; i < count; to += parts[i++].size)
+        if (parts[i].size)
+            memcpy(to, parts[i].data, parts[i].size);
     return true;
+}
+
+static struct bytes prefix(size_t size, uint8_t space[PREFIX_MAX])
+{
+    size_t used = 0;
+    for (; size >= 0x80; size >>= 7)
+        space[used++] = (uint8_t)(size | 0x80);
+    space[used++] = (uint8_t)size;
+    return bytes_of(space, used);
 }
 
 enum error_code zeromq_send(void *socket, const uint32_t *id, struct bytes message, struct bytes body, size_t max)
 {
-    uint8_t place[ZEROMQ_ROUTING_ID_SIZE] = {0};
-    if (message.size > max || body.size > max)
+    uint8_t place[ZEROMQ_ROUTING_ID_SIZE] = {0}, space[PREFIX_MAX];
+    if (message.size > max || message.size >> 7 * PREFIX_MAX || body.size > MESSAGE_MAX)
         return ERR_LIMIT;
     put_be32(place + 1, id ? *id : 0);
+    struct bytes route = bytes_of(place, sizeof place), parts[] = {prefix(message.size, space), message, body};
     struct zeromq_message out;
     zeromq_message_init(&out);
-    bool good = fill(&out.id, bytes_of(place, sizeof place)) && fill(&out.frames[0], message) && fill(&out.frames[1], body);
+    bool good = fill(&out.id, &route, 1) && fill(&out.frame, parts, sizeof parts / sizeof *parts);
     enum error_code code = good ? OK : ERR_MEMORY;
     // Only the first frame can find the pipe full or gone; what follows goes with it, or is dropped with its pipe.
     if (good && id)
         good = zmq_msg_send(msg(&out.id), socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
-    good = good && zmq_msg_send(msg(&out.frames[0]), socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
-           zmq_msg_send(msg(&out.frames[1]), socket, ZMQ_DONTWAIT) >= 0;
+    good = good && zmq_msg_send(msg(&out.frame), socket, ZMQ_DONTWAIT) >= 0;
     if (!good && code == OK)
         code = errno == EAGAIN ? ERR_BUSY : ERR_NETWORK;
     zeromq_message_finish(&out);

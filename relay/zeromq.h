@@ -21,9 +21,10 @@ enum error_code zeromq_error(struct error *error);
 // Accepts on `fd` (a listening, non-blocking socket, ours no more if this succeeds), asking the handler about each key under `domain`.
 // The watch tells of connections.
 void *zeromq_router(void *context, int fd, const char *endpoint, const char *domain, const struct secret_key *own, void **ret_watch);
-// Connects once to `endpoint`, to whoever has the key `server`. The watch tells how it went.
+// Connects once to `endpoint`, to whoever has the key `server`, and takes messages of at most `max` bytes beside their body. The watch
+// tells how it went.
 void *zeromq_client(void *context, const char *endpoint, bool ipv6, const struct public_key *server, const struct public_key *own_public,
-                    const struct secret_key *own_secret, size_t frame_max, void **ret_watch);
+                    const struct secret_key *own_secret, size_t max, void **ret_watch);
 // Closes a socket and its watch (each may be NULL) at once, dropping what is queued; sets both to NULL.
 void zeromq_close(void **socket, void **watch);
 
@@ -48,12 +49,13 @@ enum zeromq_attempt zeromq_attempt(void *watch, int *ret_fd);
 // now.
 int zeromq_change(void *watch, int *ret_fd);
 
-// A message of two frames: always message and body. Of a ROUTER also who it is for or from.
+// One frame, with a message and its body (schema/link.proto). Of a ROUTER also who it is for or from.
 struct zeromq_frame {
     _Alignas(void *) uint8_t space[64]; // a zmq_msg_t
 };
 struct zeromq_message {
-    struct zeromq_frame id, frames[2];
+    struct zeromq_frame id, frame;
+    struct bytes message, body; // inside the frame
 };
 enum zeromq_taken { ZEROMQ_NOTHING, ZEROMQ_MALFORMED, ZEROMQ_MESSAGE };
 void zeromq_message_init(struct zeromq_message *message);
@@ -62,11 +64,10 @@ void zeromq_message_finish(struct zeromq_message *message);
 enum zeromq_taken zeromq_take_client(void *socket, struct zeromq_message *message);
 // ... and its routing id and the key that the handler accepted. MALFORMED also: the client chose its own id.
 enum zeromq_taken zeromq_take_router(void *socket, struct zeromq_message *message, uint32_t *ret_id, struct public_key *ret_key);
-struct bytes zeromq_part(struct zeromq_message *message, unsigned part); // 0: message, 1: body
-int zeromq_fd(struct zeromq_message *message);                           // the connection it came by; -1: unknown
+int zeromq_fd(struct zeromq_message *message); // the connection it came by; -1: unknown
 
 // Never blocks; all or nothing. `id`: of a ROUTER's connection, else NULL. ERR_BUSY: its pipe is full; ERR_NETWORK: no connection;
-// ERR_LIMIT: a part over `max`; ERR_MEMORY.
+// ERR_LIMIT: a message over `max`, or a body over MESSAGE_MAX; ERR_MEMORY.
 enum error_code zeromq_send(void *socket, const uint32_t *id, struct bytes message, struct bytes body, size_t max);
 
 // Waits until one of the sockets (NULL: none there; at most 16), or `fd` (-1: none), has something to read; returns a bit for each that

@@ -196,11 +196,11 @@ def nonsense(row):
         for message in NONSENSE[row]:
             peer = scene.peer().shake()
             for _ in range(20):
-                peer.message(message, b"")
+                peer.say(message)
             scene.bounded()
-            peer.message(b"", b"", b"")  # three parts: of another shape
-            peer.message(message)        # one
-            peer.message(message, b"\x00" * 30000)
+            peer.message(b"", b"", b"")  # three frames: of another shape
+            peer.message(message)        # without its size
+            peer.say(message, b"\x00" * 30000)
             peer.close()
         scene.goes_on()
         check(scene.town.alive, "it lives")
@@ -319,8 +319,8 @@ def fault_51_who_joins_and_stays():
         silent = [scene.peer(None, scene.town.enrol).shake() for _ in range(30)]
         talker = scene.peer(None, scene.town.enrol).shake()
         for _ in range(200):
-            talker.message(b"\xff" * 1000, b"")
-            talker.message(os.urandom(30000), os.urandom(100))
+            talker.say(b"\xff" * 1000)
+            talker.say(os.urandom(30000), os.urandom(100))
         scene.goes_on()
         check(share(scene.town) < SHARE_MAX, "it rests")
         equal(len(scene.town.status()["links"]), 4, "nobody was enrolled")
@@ -368,7 +368,7 @@ def fault_53_a_routing_id_of_ones_own():
         ping = SESSION + field(6, b"\x08\x01")
         for peer in squatters:
             try:
-                peer.message(ping, b"")
+                peer.say(ping)
             except OSError:
                 pass
         scene.goes_on()

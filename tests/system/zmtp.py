@@ -133,9 +133,16 @@ class Peer:
         inner = bytes([(1 if more else 0) | (INNER_COMMAND if command else 0)]) + data
         return frame(0, b"\x07MESSAGE" + nonce + self.box.seal(b"CurveZMQMESSAGEC" + nonce, inner))
 
-    def message(self, *parts):
-        for number, part in enumerate(parts):
-            self.raw(self.packed(part, more=number + 1 < len(parts)))
+    def message(self, *frames):
+        for number, part in enumerate(frames):
+            self.raw(self.packed(part, more=number + 1 < len(frames)))
+
+    def say(self, message, body=b""):
+        """As a station frames it: the message's size, the message, its body."""
+        size, prefix = len(message), b""
+        while size >= 0x80:
+            prefix, size = prefix + bytes([size & 0x7f | 0x80]), size >> 7
+        self.message(prefix + bytes([size]) + message + body)
 
     def hangs_up(self, seconds=30):
         """Waits until the other end has closed."""
