@@ -25,7 +25,8 @@
     X(TAG_TOKEN_CHECK, "sanji.token-check", "JoinToken bytes: first 4 bytes are the checksum in its text")                                 \
     X(TAG_MARKER, "sanji.marker", "Marker bytes: first 16 bytes are the file's checksum")                                                  \
     X(TAG_KEYRING, "sanji.keyring", "a keyring row: first 16 bytes are its checksum")                                                      \
-    X(TAG_ENROLMENT, "sanji.enrolment", "what DIR/enrolment holds: first 16 bytes are its checksum")
+    X(TAG_ENROLMENT, "sanji.enrolment", "what DIR/enrolment holds: first 16 bytes are its checksum")                                       \
+    X(TAG_MESSAGE, "sanji.message", "a link message: first 4 bytes are the check of its difference from another")
 
 #define SIGN_TAG_LIST(X)                                                                                                                   \
     X(TAG_SIGN_HEADER, "sanji.sign.header", "BatchHeader bytes")                                                                           \

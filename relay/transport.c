@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -16,6 +17,43 @@ enum {
 
 // ---- what arrives ----------------------------------------------------------------------------------------------------------------
 
+// The message taken last, whole; it is kept. False: it is a difference from one that never came, or from one of another connection.
+static bool whole(struct transport *transport, struct repeats *in, struct bytes *ret)
+{
+    struct zeromq_message *message = &transport->message;
+    size_t size;
+    *ret = message->message;
+    if (message->coded && !repeats_read(in, message->message, transport->plain, &size))
+        return false;
+    if (message->coded)
+        *ret = bytes_of(transport->plain, size);
+    repeats_keep(in, *ret);
+    return true;
+}
+
+// The line of a child's message. A new one asks the watch first: what an older connection with its descriptor said must be forgotten.
+static struct line *line_of(struct transport *transport, uint32_t id, int fd)
+{
+    struct line *line = lines_find(&transport->lines, id);
+    if (line)
+        return line;
+    while (transport_serve_watch(transport, SOURCE_LINK_WATCH) != SERVED_NOTHING)
+        continue;
+    return lines_add(&transport->lines, id, fd);
+}
+
+// Ends the connection of a message that can't be had whole: it will dial again, and begin anew.
+static bool whole_of_child(struct transport *transport, uint32_t id, struct bytes *ret)
+{
+    int fd = zeromq_fd(&transport->message);
+    struct line *line = line_of(transport, id, fd);
+    if (line && whole(transport, &line->in, ret))
+        return true;
+    if (fd >= 0)
+        shutdown(fd, SHUT_RDWR);
+    return false;
+}
+
 static enum served serve_router(struct transport *transport, enum source source, struct transport_event *ret)
 {
     struct transport_event event = {.type = source == SOURCE_JOIN ? TRANSPORT_JOIN : TRANSPORT_MESSAGE};
@@ -24,12 +62,14 @@ static enum served serve_router(struct transport *transport, enum source source,
     if (taken == ZEROMQ_NOTHING)
         return SERVED_NOTHING;
     inflow_whole(source == SOURCE_LINK ? &transport->inflow : &transport->knocks, zeromq_fd(&transport->message));
+    event.message = transport->message.message;
+    if (taken == ZEROMQ_MESSAGE && (source == SOURCE_LINK ? !whole_of_child(transport, id, &event.message) : transport->message.coded))
+        taken = ZEROMQ_MALFORMED;
     if (taken == ZEROMQ_MALFORMED) {
         transport->counts.malformed++;
         return SERVED_INSIDE;
     }
     event.route = (uint64_t)(source == SOURCE_JOIN ? transport->join_generation : 1) << 32 | id;
-    event.message = transport->message.message;
     event.body = transport->message.body;
     *ret = event;
     return SERVED_EVENT;
@@ -82,8 +122,13 @@ static enum served serve_parent(struct transport *transport, unsigned dial, stru
         return SERVED_INSIDE;
     }
     *ret = (struct transport_event){.type = TRANSPORT_MESSAGE, .parent = true, .dial = dial, .peer = transport->servers[dial]};
-    ret->message = transport->message.message;
     ret->body = transport->message.body;
+    if (whole(transport, &transport->in[dial], &ret->message))
+        return SERVED_EVENT;
+    transport->counts.malformed++;
+    *ret = (struct transport_event){.type = TRANSPORT_DISCONNECTED, .parent = true, .dial = dial, .peer = transport->servers[dial]};
+    ret->detail = tr("something is missing in what came", "收到的内容有缺失");
+    transport_hangup(transport, dial);
     return SERVED_EVENT;
 }
 
@@ -190,11 +235,21 @@ static void on_beat(void *context)
 
 // ---- what is sent ----------------------------------------------------------------------------------------------------------------
 
+static enum error_code send_link(void *socket, const uint32_t *id, struct repeats *out, struct bytes message, struct bytes body)
+{
+    uint8_t space[REPEATS_SIZE_MAX];
+    size_t size = repeats_code(out, message, space);
+    enum error_code code = zeromq_send(socket, id, size ? bytes_of(space, size) : message, size > 0, body, MESSAGE_MAX);
+    if (code == OK)
+        repeats_keep(out, message);
+    return code;
+}
+
 enum error_code transport_send_parent(struct transport *transport, unsigned dial, struct bytes message, struct bytes body)
 {
     if (!transport->connected[dial])
         return ERR_NETWORK;
-    return zeromq_send(transport->sockets[SOURCE_PARENT + dial], NULL, message, body, MESSAGE_MAX);
+    return send_link(transport->sockets[SOURCE_PARENT + dial], NULL, &transport->out[dial], message, body);
 }
 
 enum error_code transport_send_child(struct transport *transport, uint64_t route, struct bytes message, struct bytes body)
@@ -202,7 +257,8 @@ enum error_code transport_send_child(struct transport *transport, uint64_t route
     uint32_t id = (uint32_t)route;
     if (!transport->sockets[SOURCE_LINK] || route >> 32 != 1)
         return ERR_NETWORK;
-    return zeromq_send(transport->sockets[SOURCE_LINK], &id, message, body, MESSAGE_MAX);
+    struct line *line = lines_find(&transport->lines, id);
+    return line ? send_link(transport->sockets[SOURCE_LINK], &id, &line->out, message, body) : ERR_NETWORK;
 }
 
 enum error_code transport_answer(struct transport *transport, uint64_t reply_to, struct bytes message)
@@ -210,7 +266,7 @@ enum error_code transport_answer(struct transport *transport, uint64_t reply_to,
     uint32_t id = (uint32_t)reply_to;
     if (!transport->sockets[SOURCE_JOIN] || reply_to >> 32 != transport->join_generation)
         return ERR_NETWORK;
-    enum error_code code = zeromq_send(transport->sockets[SOURCE_JOIN], &id, message, bytes_of(NULL, 0), TRANSPORT_ANSWER_MAX);
+    enum error_code code = zeromq_send(transport->sockets[SOURCE_JOIN], &id, message, false, bytes_of(NULL, 0), TRANSPORT_ANSWER_MAX);
     if (code == OK)
         gate_answered(&transport->gate, message.size);
     return code;
@@ -240,6 +296,8 @@ void transport_hangup(struct transport *transport, unsigned dial)
     inflow_went(&transport->inflow, transport->dial_fds[dial]);
     transport->dial_fds[dial] = -1;
     transport->connected[dial] = false;
+    repeats_finish(&transport->in[dial]);
+    repeats_finish(&transport->out[dial]);
 }
 
 // Calls our own link endpoint with a key that nobody knows, and serves its handshake.
@@ -341,6 +399,7 @@ void transport_destroy(struct transport *transport)
     zeromq_close(&transport->sockets[SOURCE_HANDLER], &no_watch);
     inflow_finish(&transport->inflow);
     inflow_finish(&transport->knocks);
+    lines_finish(&transport->lines);
     zeromq_message_finish(&transport->message);
     zeromq_context_end(transport->context);
     listener_close(&transport->link);

@@ -30,7 +30,8 @@ struct transport_config {
 enum transport_event_type {
     TRANSPORT_MESSAGE,      // on a link: `peer` (key), `message`, `body`
     TRANSPORT_CONNECTED,    // our dial finished its handshake
-    TRANSPORT_DISCONNECTED, // our dial's connection broke, or the handshake failed (`detail`); the socket is closed, dial again
+    TRANSPORT_DISCONNECTED, // our dial's connection broke or lost something, or the handshake failed (`detail`); the socket is closed, dial
+                            // again
     TRANSPORT_JOIN,         // on the join endpoint: `peer`, `message`, answer with transport_answer(reply_to)
     TRANSPORT_WOKEN,        // transport_wake() was called, once or more
 };
@@ -82,7 +83,7 @@ enum error_code transport_answer(struct transport *transport, uint64_t reply_to,
 struct transport_counts {
     uint64_t refused;   // handshakes by keys that are not enrolled
     uint64_t limited;   // handshakes over the rate of the join endpoint
-    uint64_t malformed; // messages of another shape, or by a client that chose its own routing id
+    uint64_t malformed; // messages of another shape, with a piece missing before them, or by a client that chose its own routing id
     uint64_t shed;      // connections closed for want of descriptors
     uint64_t renewed;   // times the join endpoint dropped all its connections
     uint64_t endless;   // connections cut because they brought a message without an end

@@ -61,7 +61,7 @@ static enum error_code ask_once(void *socket, void *watch, struct bytes request,
     enum error_code code = OK;
     for (uint64_t now; code == OK && (now = now_ms()) < end;) {
         enum zeromq_taken taken = connected ? zeromq_take_client(socket, answer) : ZEROMQ_NOTHING;
-        answered = taken == ZEROMQ_MESSAGE;
+        answered = taken == ZEROMQ_MESSAGE && !answer->coded;
         if (answered)
             break;
         enum zeromq_attempt attempt = zeromq_attempt(watch, &fd);
@@ -70,7 +70,7 @@ static enum error_code ask_once(void *socket, void *watch, struct bytes request,
         code = code_of(attempt);
         if (attempt == ZEROMQ_CONNECTED) {
             connected = true;
-            code = zeromq_send(socket, NULL, request, bytes_of(NULL, 0), MESSAGE_MAX);
+            code = zeromq_send(socket, NULL, request, false, bytes_of(NULL, 0), MESSAGE_MAX);
         }
         if (code == ERR_NETWORK && connected)
             code = ERR_BUSY;

@@ -3,6 +3,7 @@
 #pragma once
 #include "relay/gate.h"
 #include "relay/inflow.h"
+#include "relay/lines.h"
 #include "relay/listener.h"
 #include "relay/pulse.h"
 #include "relay/transport.h"
@@ -37,7 +38,10 @@ struct transport {
 
     unsigned ready, turn; // sources that may have something, and what is left of the current one's turn
     enum source current;
-    struct zeromq_message message; // the last one handed out
+    struct zeromq_message message;   // the last one handed out
+    uint8_t plain[REPEATS_SIZE_MAX]; // what it was the difference for
+    struct lines lines;
+    struct repeats in[TRANSPORT_DIALS], out[TRANSPORT_DIALS];
 
     bool connected[TRANSPORT_DIALS];
     struct public_key servers[TRANSPORT_DIALS];

@@ -177,7 +177,11 @@ enum served transport_serve_watch(struct transport *transport, enum source watch
         gate_change(&transport->gate, change);
     if (change < 0)
         inflow_went(inflow, fd);
-    else if (!inflow_came(inflow, fd, true))
+    if (change < 0 && watch == SOURCE_LINK_WATCH)
+        lines_went(&transport->lines, fd);
+    if (change < 0)
+        return SERVED_INSIDE;
+    if (!inflow_came(inflow, fd, true))
         shutdown(fd, SHUT_RDWR); // there is no memory to watch it with: it will dial again
     if (transport->room.free < transport->room.keep && !transport->counts.short_of_room)
         transport_tend(transport); // now: ZeroMQ's thread goes on accepting

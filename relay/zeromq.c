@@ -16,7 +16,7 @@ enum {
     IO_THREADS = 1,    // encrypts 0.67 M messages/s, more than one writer thread commits
     SOCKETS_MAX = 64,  // 3 sockets, a dial, their watches (2 sockets each), and as many again still closing
     CURVE_GROWTH = 64, // bytes: a frame grows by 33 when it is encrypted
-    PREFIX_MAX = 4,    // bytes of the message's size, which is below 2^28
+    PREFIX_MAX = 4,    // bytes of the message's size, which is below 2^27, and a bit
     BESIDE_MESSAGE = PREFIX_MAX + MESSAGE_MAX + CURVE_GROWTH, // bytes: size and body
     POLL_MAX = 16,
     KEY_TEXT_SIZE = 41, // Z85 (RFC 32) of 32 bytes
@@ -338,6 +338,8 @@ static bool split(struct zeromq_message *message)
         if (data[at++] < 0x80)
             break;
     }
+    message->coded = length & 1;
+    length >>= 1;
     if (length > size - at || (at > 1 && data[at - 1] == 0))
         return false;
     message->message = bytes_of(data + at, length);
@@ -402,13 +404,13 @@ static struct bytes prefix(size_t size, uint8_t space[PREFIX_MAX])
     return bytes_of(space, used);
 }
 
-enum error_code zeromq_send(void *socket, const uint32_t *id, struct bytes message, struct bytes body, size_t max)
+enum error_code zeromq_send(void *socket, const uint32_t *id, struct bytes message, bool coded, struct bytes body, size_t max)
 {
     uint8_t place[ZEROMQ_ROUTING_ID_SIZE] = {0}, space[PREFIX_MAX];
-    if (message.size > max || message.size >> 7 * PREFIX_MAX || body.size > MESSAGE_MAX)
+    if (message.size > max || message.size >> (7 * PREFIX_MAX - 1) || body.size > MESSAGE_MAX)
         return ERR_LIMIT;
     put_be32(place + 1, id ? *id : 0);
-    struct bytes route = bytes_of(place, sizeof place), parts[] = {prefix(message.size, space), message, body};
+    struct bytes route = bytes_of(place, sizeof place), parts[] = {prefix(message.size << 1 | coded, space), message, body};
     struct zeromq_message out;
     zeromq_message_init(&out);
     bool good = fill(&out.id, &route, 1) && fill(&out.frame, parts, sizeof parts / sizeof *parts);

@@ -56,6 +56,7 @@ struct zeromq_frame {
 struct zeromq_message {
     struct zeromq_frame id, frame;
     struct bytes message, body; // inside the frame
+    bool coded;                 // the message is a difference (relay/repeats.h)
 };
 enum zeromq_taken { ZEROMQ_NOTHING, ZEROMQ_MALFORMED, ZEROMQ_MESSAGE };
 void zeromq_message_init(struct zeromq_message *message);
@@ -68,7 +69,7 @@ int zeromq_fd(struct zeromq_message *message); // the connection it came by; -1:
 
 // Never blocks; all or nothing. `id`: of a ROUTER's connection, else NULL. ERR_BUSY: its pipe is full; ERR_NETWORK: no connection;
 // ERR_LIMIT: a message over `max`, or a body over MESSAGE_MAX; ERR_MEMORY.
-enum error_code zeromq_send(void *socket, const uint32_t *id, struct bytes message, struct bytes body, size_t max);
+enum error_code zeromq_send(void *socket, const uint32_t *id, struct bytes message, bool coded, struct bytes body, size_t max);
 
 // Waits until one of the sockets (NULL: none there; at most 16), or `fd` (-1: none), has something to read; returns a bit for each that
 // has, `fd` at bit `count`. 0: nothing in time, a signal, or it was woken for something else. -1: for ever.

@@ -139,7 +139,7 @@ class Peer:
 
     def say(self, message, body=b""):
         """As a station frames it: the message's size, the message, its body."""
-        size, prefix = len(message), b""
+        size, prefix = 2 * len(message), b""
         while size >= 0x80:
             prefix, size = prefix + bytes([size & 0x7f | 0x80]), size >> 7
         self.message(prefix + bytes([size]) + message + body)

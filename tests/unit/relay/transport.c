@@ -450,14 +450,14 @@ static void fault_53_identity_is_the_key_and_not_the_routing_id(void **state)
     assert_true(raw_sees(&first, parent, ZMQ_EVENT_HANDSHAKE_SUCCEEDED));
     struct raw squatter = raw_connect(transport_listen(parent), &other_keys, "me", 0);
     assert_true(raw_sees(&squatter, parent, ZMQ_EVENT_HANDSHAKE_SUCCEEDED));
-    zmq_send(first.socket, "\1mb", 3, 0);
-    zmq_send(squatter.socket, "\1mb", 3, 0);
+    zmq_send(first.socket, "\2mb", 3, 0);
+    zmq_send(squatter.socket, "\2mb", 3, 0);
     for (int i = 0; i < WAITS_MAX && transport_counts(parent).malformed == 0; i++)
         assert_false(transport_wait(parent, WAIT_MS, &event));
     assert_int_equal(transport_counts(parent).malformed, 1); // the other's is not even read
     // With names drawn by the parent, one key's message is that key's and comes by a route of its own.
     struct raw other = raw_connect(transport_listen(parent), &other_keys, NULL, 0);
-    zmq_send(other.socket, "\1mb", 3, 0);
+    zmq_send(other.socket, "\2mb", 3, 0);
     assert_true(pump(parent, NULL, TRANSPORT_MESSAGE, &event));
     assert_true(same_key(&event.peer, &other_keys.public_key));
     assert_true(event.route != route);
@@ -475,18 +475,18 @@ static void messages_of_another_shape_are_dropped_and_counted(void **state)
     struct transport_event event;
     struct transport *parent = make_parent();
     struct raw raw = raw_connect(transport_listen(parent), &child_keys, NULL, 0);
-    static const char *const sizes[] = {
-        "", "\4abc", "\200", "\201\0m", "\377\377\377\177", "\200\200\200\200\1"}; // none, or none to be had
+    static const char *const sizes[] = {"",        "\10abc",           "\200",
+                                        "\202\0m", "\376\377\377\177", "\200\200\200\200\1"}; // none, or none to be had
     static const size_t lengths[] = {0, 4, 1, 3, 4, 5};
     for (unsigned i = 0; i < 6; i++)
         zmq_send(raw.socket, sizes[i], lengths[i], 0);
     for (int i = 0; i < 50; i++)
-        zmq_send(raw.socket, "\1more than one frame", 20, i < 49 ? ZMQ_SNDMORE : 0);
+        zmq_send(raw.socket, "\2more than one frame", 20, i < 49 ? ZMQ_SNDMORE : 0);
     zmq_send(raw.socket, "\0", 1, 0);
     assert_true(pump(parent, NULL, TRANSPORT_MESSAGE, &event));
     assert_int_equal(event.message.size + event.body.size, 0);
     assert_int_equal(transport_counts(parent).malformed, 7);
-    zmq_send(raw.socket, "\3abcde", 6, 0);
+    zmq_send(raw.socket, "\6abcde", 6, 0);
     assert_true(pump(parent, NULL, TRANSPORT_MESSAGE, &event));
     assert_true(bytes_equal(event.message, text("abc")));
     assert_true(bytes_equal(event.body, text("de")));
@@ -670,7 +670,7 @@ static void fault_48_a_slow_peer_is_busy_and_others_go_on(void **state)
     struct transport_event event;
     struct transport *parent = make_parent(), *child = connect_child(parent, &child_keys);
     struct raw slow = raw_connect(transport_listen(parent), &other_keys, NULL, 1); // never receives
-    zmq_send(slow.socket, "\1m", 2, 0);
+    zmq_send(slow.socket, "\2m", 2, 0);
     assert_true(pump(parent, child, TRANSPORT_MESSAGE, &event));
     uint64_t route = event.route;
     uint8_t *body = calloc(1, FRAME_MAX);
@@ -688,6 +688,33 @@ static void fault_48_a_slow_peer_is_busy_and_others_go_on(void **state)
         round_trip(parent, child, &child_keys);
     free(body);
     raw_close(&slow);
+    transport_destroy(child);
+    transport_destroy(parent);
+}
+
+static void fault_50_a_connection_with_a_hole_in_it_is_cut(void **state)
+{
+    (void)state;
+    struct transport_event event;
+    struct transport *parent = make_parent(), *child = connect_child(parent, &child_keys);
+    struct raw raw = raw_connect(transport_listen(parent), &other_keys, NULL, 0);
+    uint8_t coded[] = {2 * 7 + 1, 0, 0, 0, 0, 0, 10, 0, 'b'}; // like the first message, and a body
+    struct hash check = crypto_hash(TAG_MESSAGE, text("0123456789"));
+    memcpy(coded + 2, check.bytes, 4);
+    zmq_send(raw.socket, "\0240123456789", 11, 0);
+    zmq_send(raw.socket, coded, sizeof coded, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(pump(parent, NULL, TRANSPORT_MESSAGE, &event));
+        assert_true(bytes_equal(event.message, text("0123456789")));
+        assert_true(bytes_equal(event.body, i == 0 ? text("") : text("b")));
+    }
+    coded[1] = 2; // one that never came
+    zmq_send(raw.socket, coded, sizeof coded, 0);
+    assert_true(raw_sees(&raw, parent, ZMQ_EVENT_DISCONNECTED));
+    assert_int_equal(transport_counts(parent).malformed, 1);
+    for (int i = 0; i < 50; i++)
+        round_trip(parent, child, &child_keys);
+    raw_close(&raw);
     transport_destroy(child);
     transport_destroy(parent);
 }
@@ -896,6 +923,7 @@ int main(void)
         cmocka_unit_test(fault_43_a_huge_frame_before_the_handshake_is_cut_off),
         cmocka_unit_test(fault_43_a_huge_frame_of_an_enrolled_peer_is_cut_off),
         cmocka_unit_test(fault_48_a_slow_peer_is_busy_and_others_go_on),
+        cmocka_unit_test(fault_50_a_connection_with_a_hole_in_it_is_cut),
         cmocka_unit_test(fault_50_a_child_that_restarts_comes_by_a_new_route),
         cmocka_unit_test(fault_50_a_parent_that_restarts_is_dialled_again),
         cmocka_unit_test(fault_51_a_flood_of_idle_connections_does_not_spin),
