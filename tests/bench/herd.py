@@ -28,10 +28,10 @@ def tree():
 def start_villages(context, net, town):
     town.stop()
     file = net.dir / "villages"
-    context.call(context.tool("bench_villages"), "make", file, town.dir, VILLAGES, TOWN[:9])
+    context.call(context.build / "tests/bench/bench_villages", "make", file, town.dir, VILLAGES, TOWN[:9])
     town.run()
     bounds = [VILLAGES * i // PROCESSES for i in range(PROCESSES + 1)]
-    return [subprocess.Popen([context.tool("bench_villages"), "run", file, str(first), str(last - first), town.listen, str(ENTRIES), str(BATCH), str(CELLS)],
+    return [subprocess.Popen([context.build / "tests/bench/bench_villages", "run", file, str(first), str(last - first), town.listen, str(ENTRIES), str(BATCH), str(CELLS)],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for first, last in zip(bounds, bounds[1:])]
 
 
@@ -46,9 +46,9 @@ class Waiting:
     """A station's store as `bench_held` sees it: when it holds so many batches more."""
 
     def __init__(self, context, station, batches):
-        now = json.loads(context.call(context.tool("bench_held"), station.dir))["batches"]
+        now = json.loads(context.call(context.build / "tests/bench/bench_held", station.dir))["batches"]
         self.wanted = now + batches
-        self.process = subprocess.Popen([context.tool("bench_held"), str(station.dir), str(self.wanted), str(PATIENCE)], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([context.build / "tests/bench/bench_held", str(station.dir), str(self.wanted), str(PATIENCE)], stdout=subprocess.PIPE, text=True)
         self.process.stdout.readline()
 
     def over(self):

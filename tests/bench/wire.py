@@ -42,10 +42,10 @@ class Scene:
 
     def content(self):
         """Batches, entries and payload that the village has signed."""
-        return json.loads(self.context.call(self.context.tool("bench_content"), self.village.dir))
+        return json.loads(self.context.call(self.context.build / "tests/bench/bench_content", self.village.dir))
 
     def backlog(self, entries, batch):
-        self.context.call(self.context.tool("bench_backlog"), self.village.dir, entries, batch, CELLS)
+        self.context.call(self.context.build / "tests/bench/bench_backlog", self.village.dir, entries, batch, CELLS)
 
     def passed(self):
         return {name: line.up.passed + line.down.passed for name, line in self.lines.items()}
