@@ -141,7 +141,7 @@ bool disaster_restore(struct site *site)
     if (!site->backup || chance(300))
         take_backup(site);
     // What was signed after the last marker only the parent can tell: such a copy could sign a second history first.
-    if (site->backup_end >= site->marker.end || !site->has_marker || site->marker.restored)
+    if (site->backup_end >= site->marker.end || !site->has_marker || (world->config.former && site->marker.restored))
         return false;
     site_stop(site);
     store_close(site->store);
