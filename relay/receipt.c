@@ -270,15 +270,37 @@ static bool stands_above(struct txn *txn, const struct certificate *self, const 
     return false;
 }
 
+// The name of the batch that is here at such a place; of a damaged one, what follows it says so. False: that is damaged as well.
+static bool name_of(struct txn *txn, const struct feed_state *state, const struct batch_place *place, struct hash *ret)
+{
+    struct batch_row row;
+    struct batch_place after;
+    struct header next;
+    uint64_t end = place->first + place->count;
+    if (journal_intact(txn, place->position) && journal_read(txn, place->position, &row)) {
+        *ret = crypto_hash(TAG_HEADER, row.header);
+        return true;
+    }
+    if (end == state->next) {
+        *ret = state->last;
+        return true;
+    }
+    if (!journal_place(txn, place->feed, end, &after) || !journal_intact(txn, after.position) || !journal_read(txn, after.position, &row) ||
+        header_decode(row.header, &next, NULL) != OK)
+        return false;
+    *ret = next.prev;
+    return true;
+}
+
 enum receipt_judgement receipt_judge(struct txn *txn, const struct certificate *self, const struct header *header,
                                      const struct certificate *signer, const struct entry *entry, uint64_t position, struct receipt *ret,
                                      const char **ret_reason)
 {
     struct claim claim;
     struct feed_state state;
-    struct batch_row row;
+    struct batch_place place;
+    struct hash name;
     uint32_t feed;
-    uint64_t at;
     if (header->feed.audience != SANJI__AUDIENCE__STATION || !station_equal(&header->feed.addressee, &self->station))
         return RECEIPT_OTHERS;
     *ret_reason = "receipt does not decode";
@@ -291,12 +313,11 @@ enum receipt_judgement receipt_judge(struct txn *txn, const struct certificate *
     if (!station_equal(&claim.feed.station, &self->station) || claim.feed.lane != SANJI__LANE__URGENT ||
         claim.feed.audience != SANJI__AUDIENCE__UP)
         return RECEIPT_FORGED;
-    if (!feed_find(txn, &claim.feed, &feed, &state) || !journal_find(txn, feed, claim.sequence, &at) || at > position ||
-        !journal_read(txn, at, &row))
+    if (!feed_find(txn, &claim.feed, &feed, &state) || !journal_place(txn, feed, claim.sequence, &place) || place.position > position ||
+        !name_of(txn, &state, &place, &name))
         return RECEIPT_UNKNOWN;
-    struct hash name = crypto_hash(TAG_HEADER, row.header);
     *ret_reason = "receipt for another batch than was signed";
-    if (row.first != claim.sequence || !hash_equal(&name, &claim.header))
+    if (place.first != claim.sequence || !hash_equal(&name, &claim.header))
         return RECEIPT_FORGED;
     *ret = (struct receipt){.feed = feed,
                             .first = claim.sequence,

@@ -65,7 +65,7 @@ bool receipt_settle(struct author *author, struct txn *txn, uint64_t now_ms);
 enum receipt_judgement {
     RECEIPT_GOOD,    // `ret` is to be kept
     RECEIPT_OTHERS,  // not addressed to this station
-    RECEIPT_UNKNOWN, // for a batch that is not here: this station was restored
+    RECEIPT_UNKNOWN, // for a batch that is not here: this station was restored; or that is damaged, as is what follows it
     RECEIPT_FORGED,  // `ret_reason` says why: a function of the bytes and the chain
 };
 enum receipt_judgement receipt_judge(struct txn *txn, const struct certificate *self, const struct header *header,

@@ -395,6 +395,49 @@ static void fault_35_nobody_but_those_above_can_receipt(void **state)
     post_finish(&neighbour);
 }
 
+// A bit of a journal row, on disk; the second time back.
+static void flip(struct bench *bench, uint64_t position)
+{
+    uint8_t key[8], copy[4096];
+    struct bytes value;
+    struct txn *txn = bench_begin(bench);
+    put_be64(key, position);
+    assert_true(txn_get(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), &value) && value.size <= sizeof copy);
+    size_t size = value.size;
+    memcpy(copy, value.data, size);
+    copy[size / 2] ^= 1;
+    txn_put(txn, TABLE_JOURNAL, bytes_of(key, sizeof key), bytes_of(copy, size));
+    bench_commit(bench, txn);
+}
+
+// What follows the damaged row, or the feed's head, names it: the receipt is judged, and stops nothing that comes behind it.
+static void fault_10_35_a_receipt_for_a_damaged_row_is_judged(void **state)
+{
+    struct three *three = *state;
+    struct bench *bench = &three->village;
+    struct urgent_batch batches[2];
+    for (uint64_t i = 0; i < 2; i++) {
+        batches[i] = sign(bench, 2, township->certificate.depth);
+        assert_int_equal(carry(bench, i + 1, &three->township, STREAM_UP, false), RECEIVED);
+    }
+    for (uint64_t i = 0; i < 2; i++) {
+        flip(bench, i + 1);
+        assert_int_equal(carry(&three->township, 2 * i + 2, bench, STREAM_ONE, false), RECEIVED);
+        assert_true(known(bench, &batches[i]).decided);
+        flip(bench, i + 1);
+    }
+    assert_int_equal(bench_count(bench, TABLE_RECEIPTS), 2);
+    assert_int_equal(forged(bench), 0);
+    for (uint64_t i = 0; i < 2; i++) // a third, of which nothing is left that says which batch it was
+        assert_int_equal(carry(&three->township, 2 * i + 1, &three->county, STREAM_UP, false), RECEIVED);
+    assert_int_equal(carry(&three->county, 2, &three->township, STREAM_ONE, false), RECEIVED);
+    flip(bench, 1);
+    flip(bench, 2);
+    assert_int_equal(carry(&three->township, bench_end(&three->township), bench, STREAM_ONE, false), RECEIVED);
+    assert_int_equal(bench_count(bench, TABLE_RECEIPTS), 2);
+    assert_int_equal(forged(bench), 0);
+}
+
 static void fault_35_what_the_middle_changes_is_refused(void **state)
 {
     struct three *three = *state;
@@ -470,6 +513,7 @@ int main(void)
         test(fault_9_17_a_receipt_owed_for_a_damaged_row_waits),
         test(waiting_ends_by_the_clock_also_when_it_went_back),
         test(fault_35_nobody_but_those_above_can_receipt),
+        test(fault_10_35_a_receipt_for_a_damaged_row_is_judged),
         test(fault_35_what_the_middle_changes_is_refused),
         test(a_receipt_for_what_was_lost_is_kept_for_later),
         test(the_waiting_are_listed_first),
