@@ -16,15 +16,20 @@ static uint64_t urgent_end(const struct sending *sending, unsigned number)
     return end;
 }
 
-static bool waits(const struct sending *sending)
+// Whether a row waits in that stream that nothing but other rows could hold up.
+static bool waits_in(const struct sending *sending, unsigned stream)
 {
     const struct line *line = &sending->child->line;
+    return !line->urgent_repairing[stream] && !line->urgent_gap[stream] && urgent_end(sending, stream) > line->urgent_sent[stream];
+}
+
+static bool waits(const struct sending *sending)
+{
     if (!check_whole(sending->from))
         return false; // what follows a damaged row in its feed waits for it
     if (sending->from == sending->child)
-        return urgent_end(sending, SANJI__STREAM__STREAM_UP) > line->urgent_sent[SANJI__STREAM__STREAM_UP];
-    return urgent_end(sending, SANJI__STREAM__STREAM_DOWN_ALL) > line->urgent_sent[SANJI__STREAM__STREAM_DOWN_ALL] ||
-           urgent_end(sending, SANJI__STREAM__STREAM_DOWN_ONE) > line->urgent_sent[SANJI__STREAM__STREAM_DOWN_ONE];
+        return waits_in(sending, SANJI__STREAM__STREAM_UP);
+    return waits_in(sending, SANJI__STREAM__STREAM_DOWN_ALL) || waits_in(sending, SANJI__STREAM__STREAM_DOWN_ONE);
 }
 
 static struct urgent_watch *watch_of(const struct sending *sending, const struct site *sender)
@@ -42,13 +47,13 @@ static void look_at_piece(const struct sending *sending)
         if (piece->offset + piece->length == piece->size && piece->position > line->urgent_sent[stream])
             line->urgent_sent[stream] = piece->position;
         watch->behind = 0;
-        watch->repairing = false;
+        line->urgent_repairing[stream] = false;
         return;
     }
     if (watch->behind && watch->at == world->now)
         return;
     watch->at = world->now;
-    watch->behind = !watch->repairing && !watch->gap && waits(sending) ? watch->behind + 1 : 0;
+    watch->behind = waits(sending) ? watch->behind + 1 : 0;
     if (watch->behind > world->result->urgent_behind)
         world->result->urgent_behind = watch->behind;
     if (watch->behind > URGENT_BEHIND_MAX)
@@ -66,21 +71,24 @@ static void look_at_hello(const struct sending *sending)
             line->urgent_sent[stream] = held->headers;
     }
     memset(line->urgent, 0, sizeof line->urgent);
+    memset(line->urgent_repairing, 0, sizeof line->urgent_repairing);
+    memset(line->urgent_gap, 0, sizeof line->urgent_gap);
 }
 
 static void sent(const struct sending *sending)
 {
+    struct line *line = &sending->child->line;
     const struct link_in *in = sending->in;
+    bool urgent = in->channel < CORE_CHANNELS && core_channel_lane(in->channel) == SANJI__LANE__URGENT;
     if (in->type == LINK_PUSH) {
         look_at_piece(sending);
     } else if (in->type == LINK_HELLO) {
         look_at_hello(sending);
-    } else if (in->type == LINK_HEADS && in->heads.want && core_channel_lane(in->channel) == SANJI__LANE__URGENT) {
-        watch_of(sending, sending->from)->repairing = true;
-        watch_of(sending, sending->from)->gap = false;
-    } else if (in->type == LINK_ERROR && in->error.fault == SANJI__LINK_FAULT__FAULT_GAP && in->channel < CORE_CHANNELS &&
-               core_channel_lane(in->channel) == SANJI__LANE__URGENT) {
-        watch_of(sending, sending->to)->gap = true;
+    } else if (in->type == LINK_HEADS && in->heads.want && urgent) {
+        line->urgent_repairing[core_channel_stream(in->channel)] = true;
+        line->urgent_gap[core_channel_stream(in->channel)] = false;
+    } else if (in->type == LINK_ERROR && in->error.fault == SANJI__LINK_FAULT__FAULT_GAP && urgent) {
+        line->urgent_gap[core_channel_stream(in->channel)] = true;
     }
 }
 

@@ -81,9 +81,9 @@ struct line {             // between a child and its parent; lives in the child'
     struct urgent_watch { // of what leaves at either end
         uint64_t at;
         uint32_t behind;
-        bool repairing;
-        bool gap; // its receiver asked for an urgent row before the one it got, and the sender has not begun a repair
     } urgent[2];
+    // Of each stream: its urgent lane is being repaired; its receiver asked for a row before the one it got, and no repair has begun.
+    bool urgent_repairing[CORE_STREAMS + 1], urgent_gap[CORE_STREAMS + 1];
     uint64_t repairs_since;
     uint32_t repairs[CORE_CHANNELS];
 };
