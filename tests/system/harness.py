@@ -292,7 +292,9 @@ class Station:
 
     def up(self):
         """The link to the parent, as status says."""
-        return next(link for link in self.status()["links"] if link["direction"] == "up")
+        links = [link for link in self.status()["links"] if link["direction"] == "up"]
+        check(links, self, "has no link up: it has only just been started")
+        return links[0]
 
     def live(self):
         return self.up()["state"] == "live"
