@@ -123,6 +123,7 @@ static void forge_ack(struct site *from, const struct link_in *in, struct buffer
 {
     if (!chance(FORGED_ACK_IN_1000))
         return;
+    from->overstates = true;
     uint64_t ahead = 1 + random_below(AHEAD_MAX);
     struct core_ack ack = in->ack;
     ack.headers += ahead;

@@ -161,6 +161,7 @@ struct site {
         struct hash from, to;
     } * turned;
     uint32_t turned_count, turned_capacity;
+    bool overstates;            // ackforge: it has acknowledged what it did not have, and its line seems fast to the other end
     bool repeats;               // old: it has sent something again, perhaps to another
     uint32_t cut;               // of a station that is muted or withheld: 1 + the first station above that liar; 0: it is not
     uint64_t rotten;            // journal position of a row that was damaged; 0: none, or whole again
