@@ -83,8 +83,8 @@ static void rest(struct site *site)
     uint64_t bodies = 0;
     for (uint64_t position = 1; journal_read(txn, position, &row); position++)
         // What waits for a body before it, which a liar keeps, is not judged; check_arrived.c knows what should have come.
-        bodies += row.body.size > 0 && !station_equal(&row.from, &here) &&
-                  !(row.verdict == VERDICT_DEFERRED && waiting_is_behind(row.reason));
+        bodies +=
+            row.body.size > 0 && !station_equal(&row.from, &here) && !(row.verdict == VERDICT_DEFERRED && waiting_is_behind(row.reason));
     txn_abort(txn);
     uint64_t count = sets ? sets[site->index].count : 0;
     if (bodies != count)
