@@ -46,7 +46,7 @@ static void find_stations(struct txn *txn, const struct units *units, struct uni
             continue;
         memcpy(hash.bytes, key.data, HASH_SIZE);
         if (!object_intact(txn, &hash) || !object_read(txn, &hash, &kind, &wire) || kind != OBJECT_CERTIFICATE ||
-            certificate_decode(wire, &certificate, NULL) != OK)
+            certificate_decode_held(wire, &certificate, NULL) != OK)
             continue;
         int32_t unit = units_find(units, certificate.unit);
         if (unit != UNIT_NONE && certificate.term > facts[unit].term) {

@@ -102,7 +102,7 @@ static enum error_code check_bounds(const struct certificate *certificate, struc
         return fault(error, "depth", tr("0 in a root record, and only there", "必须且只能在根记录中为 0"));
     if (!certificate->root && !hash_is_zero(&certificate->predecessor))
         return fault(error, "predecessor", tr("only in a root record", "只能出现在根记录中"));
-    return check_keys(certificate, error);
+    return OK;
 }
 
 static enum error_code split(struct bytes wire, struct bytes *ret_inner, struct bytes *ret_signature, struct error *error)
@@ -121,7 +121,7 @@ static enum error_code split(struct bytes wire, struct bytes *ret_inner, struct 
     return OK;
 }
 
-static enum error_code decode_inner(struct bytes inner, struct certificate *ret, struct error *error)
+static enum error_code decode_inner(struct bytes inner, bool held, struct certificate *ret, struct error *error)
 {
     enum error_code code = codec_version(inner, error);
     if (!code)
@@ -140,6 +140,8 @@ static enum error_code decode_inner(struct bytes inner, struct certificate *ret,
     certificate.root = hash_is_zero(&certificate.issuer);
     if (!code)
         code = check_bounds(&certificate, error);
+    if (!code && !held)
+        code = check_keys(&certificate, error);
     if (code)
         return code;
     certificate.hash = crypto_hash(TAG_CERTIFICATE, inner);
@@ -147,11 +149,21 @@ static enum error_code decode_inner(struct bytes inner, struct certificate *ret,
     return OK;
 }
 
-enum error_code certificate_decode(struct bytes wire, struct certificate *ret, struct error *error)
+static enum error_code decode(struct bytes wire, bool held, struct certificate *ret, struct error *error)
 {
     struct bytes inner, signature;
     enum error_code code = split(wire, &inner, &signature, error);
-    return code ? code : decode_inner(inner, ret, error);
+    return code ? code : decode_inner(inner, held, ret, error);
+}
+
+enum error_code certificate_decode(struct bytes wire, struct certificate *ret, struct error *error)
+{
+    return decode(wire, false, ret, error);
+}
+
+enum error_code certificate_decode_held(struct bytes wire, struct certificate *ret, struct error *error)
+{
+    return decode(wire, true, ret, error);
 }
 
 static enum error_code forged(struct error *error, const struct certificate *certificate, const char *why)

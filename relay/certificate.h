@@ -26,6 +26,8 @@ struct certificate {
 // term and ordinal from 1; depth 0 in a root record and only there. Does not check the signature. ERR_INPUT, ERR_LIMIT, ERR_VERSION
 // (format, suite).
 enum error_code certificate_decode(struct bytes wire, struct certificate *ret, struct error *error);
+// The same for one that this station's store holds: that its keys are sound was asked before it was stored, and takes 0.1 ms.
+enum error_code certificate_decode_held(struct bytes wire, struct certificate *ret, struct error *error);
 // Checks the signature over these bytes and, with an issuer, that it is the one named, term and depth greater than the issuer's. A root
 // record is its own issuer: pass NULL; a later root record has its predecessor for issuer, with a smaller term. ERR_FORGED otherwise.
 // Whether the unit lies below the issuer's is the caller's to ask (the unit tree knows), as is whether a root record is the pinned one

@@ -47,7 +47,7 @@ static struct certificate **place(struct signers *signers, const struct hash *ha
 static bool load(struct txn *txn, const struct hash *hash, struct bytes *ret_wire, struct certificate *ret)
 {
     enum object_kind kind;
-    return object_read(txn, hash, &kind, ret_wire) && kind == OBJECT_CERTIFICATE && certificate_decode(*ret_wire, ret, NULL) == OK &&
+    return object_read(txn, hash, &kind, ret_wire) && kind == OBJECT_CERTIFICATE && certificate_decode_held(*ret_wire, ret, NULL) == OK &&
            hash_equal(&ret->hash, hash);
 }
 

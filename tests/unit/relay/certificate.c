@@ -34,7 +34,10 @@ static void a_chain_decodes_and_checks(void **state)
     for (unsigned i = 0; i < SAMPLES; i++) {
         struct certificate certificate;
         struct error error = {0};
+        struct certificate held;
+        assert_int_equal(certificate_decode_held(wire_of(i), &held, &error), OK);
         assert_int_equal(certificate_decode(wire_of(i), &certificate, &error), OK);
+        assert_memory_equal(&held, &certificate, sizeof held);
         assert_memory_equal(&certificate.hash, &samples[i].certificate.hash, HASH_SIZE);
         assert_string_equal(certificate.unit, samples[i].certificate.unit);
         assert_string_equal(certificate.tier, samples[i].certificate.tier);
