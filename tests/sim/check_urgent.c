@@ -1,6 +1,7 @@
 // Urgent never waits: while an urgent row is committed and has not left, at most URGENT_BEHIND_MAX pieces of other lanes leave on that
-// link. (Two that share the window with it in turn, and those that were ahead of it while its rows were being loaded.) Links that repair
-// the urgent lane itself, or rest as repairs of it do not help, are left out until they go on.
+// link. (Two that share the window with it in turn, those that were ahead of it while its rows were being loaded, and, once 16 KB of urgent
+// rows are not acknowledged, smaller ones that find room before it does.) Links that repair the urgent lane itself, or rest as repairs of
+// it do not help, are left out until they go on.
 #include "envelope.pb-c.h"
 #include "link.pb-c.h"
 #include "tests/sim/check.h"

@@ -20,7 +20,7 @@ enum {
     OLD_MAX = 8, // messages a liar keeps
     TWINS_MAX = 2,
     ROTTEN_MAX = 1000,
-    URGENT_BEHIND_MAX = 7, // times that other lanes may send while an urgent row waits: see check_urgent.c
+    URGENT_BEHIND_MAX = 12, // times that other lanes may send while an urgent row waits: see check_urgent.c
 };
 
 // ---- what will happen
