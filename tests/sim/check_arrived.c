@@ -182,8 +182,9 @@ bool arrived_everywhere(char *ret, size_t size)
 {
     for (uint32_t s = 0; s < world->count; s++) {
         struct site *site = &world->sites[s];
-        if (site->forked && site->restored)
-            continue; // two stations with the same keys: a person has to end that
+        // Two stations with the same keys: a person has to end that. And what came for a liar's twin did not come for it.
+        if (site->forked && (site->restored || site->stubborn))
+            continue;
         if (!site->running || site->commit_planned || (site->restored && site->parent >= 0)) {
             snprintf(ret, size, "%s is not at rest", site_name(site));
             return false;
