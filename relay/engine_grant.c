@@ -213,6 +213,14 @@ static enum error_code run_grant(void *argument, struct txn *txn, struct error *
 
 static void submit_grant(struct grant_job *job);
 
+// The child waits for its answer as long as the session lives: it is sent away for a while, and asks again with its next hello.
+static void put_off(struct engine *engine, uint32_t link)
+{
+    struct core_event refused = engine_event(EVENT_REFUSED, link);
+    refused.error.fault = SANJI__LINK_FAULT__FAULT_STORE;
+    engine_step(engine, &refused);
+}
+
 static void answer_grant(struct engine *engine, const struct grant_job *job)
 {
     const struct slot *slot = &engine->links.slots[job->link];
@@ -242,6 +250,8 @@ static void grant_written(void *argument, enum error_code code, const struct err
         answer_grant(engine, job);
     } else if (engine->running) {
         engine_report(engine, true, error->detail);
+        if (engine->links.slots[job->link].peer_session == job->session)
+            put_off(engine, job->link);
     }
     engine->grants--;
     free(job);
@@ -253,21 +263,24 @@ static void submit_grant(struct grant_job *job)
     if (writer_submit_call(job->engine->config.writer, &call) == OK)
         return;
     job->engine->grants--;
-    free(job); // the writer is full: the child asks again with its next hello
+    put_off(job->engine, job->link); // the writer is full
+    free(job);
 }
 
 void engine_handle_ask(struct engine *engine, uint32_t link, const struct link_in *in)
 {
     const struct slot *slot = &engine->links.slots[link];
-    if (slot->parent || engine->grants == GRANT_JOBS_MAX)
+    if (slot->parent)
         return;
     if (engine_doubled(slot))
         return; // two stations with the same keys: each would get an incarnation, for ever
     if (engine->config.asks)
         return; // restored as well: what it holds of the child is not all; the child asks again when our own incarnation is open
-    struct grant_job *job = calloc(1, sizeof *job);
-    if (!job)
+    struct grant_job *job = engine->grants < GRANT_JOBS_MAX ? calloc(1, sizeof *job) : NULL;
+    if (!job) {
+        put_off(engine, link);
         return;
+    }
     job->engine = engine;
     job->link = link;
     job->session = in->session;

@@ -43,15 +43,18 @@ static bool is_found(const struct site *liar)
     return false;
 }
 
-// Heads name the feeds of the incarnation that is open: of a liar whose own store was put back nothing is asked.
+// Heads name the feeds of the incarnation that is open: of a liar whose own store was put back nothing is asked. Nor of one that lies to a
+// liar, or to one that hears nothing for another's sake.
 bool check_split_found(char *ret, size_t size)
 {
     for (uint32_t i = 0; i < world->count; i++) {
         const struct site *site = &world->sites[i];
         if (!site->turned_count || site->doubt || is_found(site))
             continue;
-        snprintf(ret, size, "%s shows %s what it shows nobody else, and no honest station knows", site_name(site),
-                 site_name(&world->sites[site->shows - 1]));
+        const struct site *child = &world->sites[site->shows - 1];
+        if (child->forked || child->cut)
+            continue;
+        snprintf(ret, size, "%s shows %s what it shows nobody else, and no honest station knows", site_name(site), site_name(child));
         return false;
     }
     return true;

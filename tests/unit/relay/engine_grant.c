@@ -183,6 +183,45 @@ static enum link_state child_state(void)
 
 // ---- tests
 
+// The parent's store takes nothing: a child that asks for its next incarnation is sent away, and asks again.
+static void fault_18_who_can_not_be_granted_now_asks_again(void **unused)
+{
+    (void)unused;
+    struct buffer wire = {0};
+    struct core_hello hello = {.version_min = 1,
+                               .version_max = 1,
+                               .session = 11,
+                               .credit_bytes = 65536,
+                               .wants_incarnation = true,
+                               .nonce = 99,
+                               .starts = 1,
+                               .number = 1};
+    struct transport_event event = {.type = TRANSPORT_MESSAGE, .peer = posts[TOWNSHIP].identity.transport.public_key, .route = NEW_ROUTE};
+    struct error error = {.code = ERR_FULL, .detail = "full"};
+    engine->running = true;
+    link_encode_hello(11, &hello, &posts[TOWNSHIP].certificate.hash, 0, 0, NULL, 0, &wire);
+    event.message = buffer_bytes(&wire);
+    engine_handle_message(engine, &event);
+    assert_int_equal(child_state(), LINK_LIVE);
+    assert_int_equal(engine->grants, 1);
+    for (uint32_t i = 0; i < stage.call_count; i++)
+        stage.calls[i].finished(stage.calls[i].argument, ERR_FULL, &error);
+    stage.call_count = 0;
+    assert_int_equal(engine->grants, 0);
+    assert_int_equal(child_state(), LINK_DOWN);
+    engine->grants = GRANT_JOBS_MAX; // or too many ask at once
+    hello.session = 12;
+    hello.number = 2;
+    buffer_clear(&wire);
+    link_encode_hello(12, &hello, &posts[TOWNSHIP].certificate.hash, 0, 0, NULL, 0, &wire);
+    event.message = buffer_bytes(&wire);
+    stage.now += 60 * 1000;
+    engine_handle_message(engine, &event);
+    assert_int_equal(child_state(), LINK_DOWN);
+    engine->grants = 0;
+    buffer_finish(&wire);
+}
+
 static void fault_49_56_an_old_connection_that_delivers_late_changes_nothing(void **state)
 {
     (void)state;
@@ -253,6 +292,7 @@ int main(void)
         GRANT_TEST(fault_19_a_clone_behind_is_found_by_its_hellos),
         GRANT_TEST(fault_17_a_station_put_back_without_knowing_is_no_clone),
         GRANT_TEST(fault_18_what_is_opened_is_what_was_granted),
+        GRANT_TEST(fault_18_who_can_not_be_granted_now_asks_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
