@@ -272,11 +272,11 @@ void engine_handle_ask(struct engine *engine, uint32_t link, const struct link_i
     const struct slot *slot = &engine->links.slots[link];
     if (slot->parent)
         return;
-    if (engine_doubled(slot))
-        return; // two stations with the same keys: each would get an incarnation, for ever
     if (engine->config.asks)
         return; // restored as well: what it holds of the child is not all; the child asks again when our own incarnation is open
-    struct grant_job *job = engine->grants < GRANT_JOBS_MAX ? calloc(1, sizeof *job) : NULL;
+    // Of two stations with the same keys each would get an incarnation, for ever: none until that is some time ago.
+    bool now = !engine_doubled(slot) && engine->grants < GRANT_JOBS_MAX;
+    struct grant_job *job = now ? calloc(1, sizeof *job) : NULL;
     if (!job) {
         put_off(engine, link);
         return;
