@@ -68,6 +68,7 @@ bool disaster_rot(struct site *site)
     assert(code == OK);
     buffer_finish(&copy);
     site->rotten = position;
+    site->rotten_origin = world->model.feeds[world->rotten[world->rotten_count - 1] >> 40].origin;
     plan(world->now + random_below(10 * MINUTE_MS), HAPPENS_SCRUB, site->index, 0, 0);
     return true;
 }

@@ -165,6 +165,7 @@ struct site {
     bool repeats;               // old: it has sent something again, perhaps to another
     uint32_t cut;               // of a station that is muted or withheld: 1 + the first station above that liar; 0: it is not
     uint64_t rotten;            // journal position of a row that was damaged; 0: none, or whole again
+    uint32_t rotten_origin;     // who signed it
     bool doubt;                 // its store was put back, or found to be another: what it signed last may be lost
     bool stubborn;              // it does not heed a proof that its store is another than it thinks
     bool forked;                // it has a twin, or is one
