@@ -156,6 +156,15 @@ static bool has_what_is_left(struct site *site, const struct model_feed *feed, c
     return false;
 }
 
+// Whether somebody on the way down lost its store and was sent old rows in the places of others, which it took for those.
+static bool is_misled(const struct site *origin, struct site *site)
+{
+    for (struct site *at = site; at != origin; at = site_parent(at))
+        if (at->doubt && site_parent(at)->repeats)
+            return true;
+    return false;
+}
+
 static bool has(struct site *site, struct txn *txn, const struct model_feed *feed, char *ret, size_t size)
 {
     uint32_t id;
@@ -168,6 +177,8 @@ static bool has(struct site *site, struct txn *txn, const struct model_feed *fee
     if (feed->doubt || model_next(&feed->history[1]) > next) // or what only a twin signed before it was turned off
         return has_what_is_left(site, feed, &state, ret, size);
     if (state.next == next && state.bodies == next)
+        return true;
+    if (feed->key.audience != SANJI__AUDIENCE__UP && is_misled(&world->sites[feed->origin], site))
         return true;
     // It had the one face, and was shown the other: that is kept as well.
     if (state.disputed && site != &world->sites[feed->origin] && world->sites[feed->origin].turned_count)
