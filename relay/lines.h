@@ -12,6 +12,7 @@ struct line {
     struct line *next;
     uint32_t id;
     int fd;
+    bool broken; // something of it was lost: nothing more is taken from it
     struct repeats in, out;
 };
 struct lines {

@@ -42,16 +42,16 @@ static struct line *line_of(struct transport *transport, uint32_t id, int fd)
     return lines_add(&transport->lines, id, fd);
 }
 
-// Ends the connection of a message that can't be had whole: it will dial again, and begin anew.
+// After a message that can't be had whole nothing more is taken from its connection: its station finds that nobody answers, dials again,
+// and begins anew. It can't be ended from here: it may be gone, and another have its descriptor.
 static bool whole_of_child(struct transport *transport, uint32_t id, struct bytes *ret)
 {
     int fd = zeromq_fd(&transport->message);
     struct line *line = line_of(transport, id, fd);
-    if (line && whole(transport, &line->in, ret))
-        return true;
-    if (fd >= 0)
-        shutdown(fd, SHUT_RDWR);
-    return false;
+    if (!line || line->broken)
+        return false;
+    line->broken = !whole(transport, &line->in, ret);
+    return !line->broken;
 }
 
 static enum served serve_router(struct transport *transport, enum source source, struct transport_event *ret)

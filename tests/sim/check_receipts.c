@@ -89,7 +89,7 @@ static void look_above(struct site *site, struct txn *txn, const struct urgent_b
         struct txn *theirs = check_reader(above);
         bool is_there = holds(theirs, &key, batch->first, &header), said = has_receipt(txn, batch, above);
         txn_abort(theirs);
-        if (above->forked)
+        if (above->forked || !check_whole(above)) // what is damaged there only a liar could give back
             continue;
         if (is_there ? !said : said && !above->doubt)
             check_fail(&check_receipts, "%s has %s receipt of %s for place %llu of its urgent feed, and it is %sthere", site_name(site),
