@@ -28,7 +28,7 @@ void repeats_finish(struct repeats *repeats); // frees; a new connection
 
 // A message about to be sent, as a difference: its size, 0 if that would not be shorter.
 size_t repeats_code(const struct repeats *repeats, struct bytes message, uint8_t ret[REPEATS_SIZE_MAX]);
-// A coded message that came. False: it does not fit what is kept, something was lost before it; the connection must end.
+// A coded message that came. False: it does not fit what is kept, something was lost before it; nothing more of the connection may be taken.
 bool repeats_read(const struct repeats *repeats, struct bytes coded, uint8_t ret[REPEATS_SIZE_MAX], size_t *ret_size);
 // It was sent, or read, whole or coded: both ends keep it, in the place of the oldest.
 void repeats_keep(struct repeats *repeats, struct bytes message);
