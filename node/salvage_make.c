@@ -287,7 +287,7 @@ static enum error_code settle_marker(struct salvage *salvage, struct station *st
     if (!txn)
         return error->code;
     salvage->marker.restored = false;
-    incarnation_suspend(txn, &salvage->marker, salvage->marker.wants);
+    incarnation_suspend(txn, &station->meta, &salvage->marker, salvage->marker.wants);
     enum error_code code = txn_report(txn, error);
     txn_abort(txn);
     return code;

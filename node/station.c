@@ -109,7 +109,7 @@ enum error_code station_suspend(struct station *station, struct error *error)
     struct txn *txn = txn_begin(station->store, false, error);
     if (!txn)
         return error ? error->code : ERR_MEMORY;
-    incarnation_suspend(txn, &station->marker, crypto_random_u64());
+    incarnation_suspend(txn, &station->meta, &station->marker, crypto_random_u64());
     enum error_code code = txn_report(txn, error);
     txn_abort(txn);
     return code == OK ? marker_write(station->directory, &station->marker, error) : code;
@@ -276,7 +276,7 @@ static enum error_code begin(struct station *station, struct error *error)
     struct txn *txn = txn_begin(station->store, false, error);
     if (!txn)
         return error ? error->code : ERR_MEMORY;
-    incarnation_suspend(txn, &station->marker, 0); // as the next start will say it, and not kept
+    incarnation_suspend(txn, &station->meta, &station->marker, 0); // as the next start will say it, and not kept
     enum error_code code = txn_report(txn, error);
     txn_abort(txn);
     return code;

@@ -79,13 +79,13 @@ void incarnation_mark(struct txn *txn, struct marker *marker)
         marker->digest = journal_digest(&row);
 }
 
-void incarnation_suspend(struct txn *txn, struct marker *marker, uint64_t nonce)
+void incarnation_suspend(struct txn *txn, const struct journal_meta *meta, struct marker *marker, uint64_t nonce)
 {
     struct feed_key feed;
     struct feed_state state;
     uint32_t id, ordinal;
     uint64_t former;
-    if (marker->restored)
+    if (marker->restored && meta->generation == marker->wants)
         return;
     marker->restored = true;
     marker->wants = nonce;

@@ -34,9 +34,10 @@ void incarnation_settle(struct txn *txn, const struct marker *marker);
 // What the marker says of where the journal ends now.
 void incarnation_mark(struct txn *txn, struct marker *marker);
 
-// The marker of a restored station: it asks for `nonce` unless it asks already. Without a marker before, its own word on the store's
+// The marker of a restored station: it asks for `nonce` unless it asks already, with this very store: another copy that is put back while
+// it asks is another journal again. Without a marker before, its own word on the store's
 // newest incarnation takes the place.
-void incarnation_suspend(struct txn *txn, struct marker *marker, uint64_t nonce);
+void incarnation_suspend(struct txn *txn, const struct journal_meta *meta, struct marker *marker, uint64_t nonce);
 // The restored journal is another one than the peers know: gives it the generation that the marker asks for. Needs a write transaction.
 // Returns whether there was anything to write.
 bool incarnation_renew(struct txn *txn, struct journal_meta *meta, const struct marker *marker);

@@ -252,7 +252,7 @@ static void keep_marker(struct site *site)
 static void suspend(struct site *site)
 {
     struct txn *txn = check_reader(site);
-    incarnation_suspend(txn, &site->marker, crypto_random_u64());
+    incarnation_suspend(txn, &site->meta, &site->marker, crypto_random_u64());
     txn_abort(txn);
 }
 
